@@ -1,0 +1,29 @@
+// video-ldm train CONFIG
+import type {CommandModule} from 'yargs';
+
+interface TrainArguments {
+  config: string;
+  set: string[];
+  engine?: string;
+  resume?: string;
+}
+
+export const train: CommandModule<object, TrainArguments> = {
+  command: 'train <config>',
+  describe: 'train a stage, or go on with the run of that name',
+  builder: args =>
+    args
+      .positional('config', {type: 'string', demandOption: true, describe: 'YAML file of the stage'})
+      .option('set', {type: 'string', array: true, nargs: 1, default: [], describe: 'change a value: --set train.steps=500'})
+      .option('engine', {choices: ['auto', 'torch', 'node-gpu', 'wasm', 'cpu'], describe: 'short for --set engine.name=...'})
+      .option('resume', {type: 'string', describe: 'start from this checkpoint folder instead of the latest'})
+      .example('$0 train configs/tiny/temporal.yaml --set train.steps=500', 'with another number of steps'),
+  handler: async args => {
+    const {loadConfig} = await import('../config/load.ts');
+    const overrides = args.engine ? [...args.set, `engine.name=${args.engine}`] : args.set;
+    const config = loadConfig(args.config, overrides);
+    const {train: run} = await import('../../trainers/index.ts');
+    const result = await run(config, {resume: args.resume, stopOnSignals: true});
+    process.exit(result.ended === 'failed' ? 1 : 0);
+  },
+};

@@ -1,0 +1,102 @@
+// The parts of a configuration that every stage has. One strict zod object each: an unknown key is an error.
+import {z} from 'zod';
+
+const count = z.int().min(1);
+const fraction = z.number().min(0).max(1);
+
+/** Where a run lives (`root/name`) and the seed from which all its random numbers follow. */
+export const runSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'letters, digits, ".", "_" and "-" only')
+    .describe('folder of the run below root'),
+  root: z.string().min(1).default('runs'),
+  seed: z.int().min(0).max(0xffffffff).default(0),
+});
+
+export const engineSchema = z.strictObject({
+  name: z.enum(['auto', 'torch', 'node-gpu', 'wasm', 'cpu']).default('auto'),
+  precision: z.enum(['fp32', 'tf32', 'bf16']).default('fp32'),
+});
+
+/** Shards (paths, globs by braces, URLs) and how clips are cut from them. Sizes in pixels, [height, width]. */
+export const dataSchema = z.strictObject({
+  train: z.array(z.string().min(1)).min(1),
+  heldOut: z.array(z.string().min(1)).min(1),
+  frames: count.max(1024).describe('T: frames of a clip; 1 for still images'),
+  fps: z.number().positive().max(240).optional().describe('wanted frames per second; as stored when absent'),
+  size: z.tuple([count.max(8192), count.max(8192)]),
+  batchSize: count.max(4096),
+  shuffleWindow: count.max(100_000).default(256).describe('samples shuffled together'),
+  workers: z.int().min(0).max(64).default(1).describe('decoding threads; the data are the same for any number'),
+  onBadSample: z.enum(['skip', 'stop']).default('skip'),
+});
+
+/** beta_1..beta_N of the forward process. `scaled_linear` is linear in sqrt(beta): what the LDM code base calls "linear". */
+export const diffusionSchema = z.strictObject({
+  schedule: z
+    .strictObject({
+      kind: z.enum(['linear', 'scaled_linear']).default('scaled_linear'),
+      betaStart: z.number().positive().max(1).default(0.00085),
+      betaEnd: z.number().positive().max(1).default(0.012),
+      steps: count.max(100_000).default(1000),
+      zeroTerminalSnr: z.boolean().default(false),
+    })
+    .prefault({}),
+  prediction: z.enum(['eps', 'v']).default('eps'),
+});
+
+/** AdamW (decoupled weight decay) with warm-up, clipping of the global norm and an EMA of the trained weights. */
+export const optimizerSchema = z.strictObject({
+  learningRate: z.number().positive().max(10),
+  betas: z.tuple([fraction, fraction]).default([0.9, 0.999]),
+  epsilon: z.number().positive().default(1e-8),
+  weightDecay: z.number().min(0).default(0.01),
+  clipNorm: z.number().positive().optional(),
+  warmupSteps: z.int().min(0).default(0),
+  schedule: z.enum(['constant', 'cosine']).default('constant'),
+  emaDecay: fraction.default(0.999),
+});
+
+export const trainSchema = z.strictObject({
+  steps: count,
+  accumulate: count.max(256).default(1).describe('micro-batches of data.batchSize per update'),
+});
+
+export const checkpointSchema = z
+  .strictObject({
+    every: count.default(1000),
+    keepLast: count.default(2),
+    keepEvery: count.optional().describe('also keep every checkpoint whose step is a multiple of this'),
+  })
+  .prefault({});
+
+/** Held-out loss: the same clips, noise and timesteps every time. */
+export const heldOutSchema = z
+  .strictObject({
+    every: count.default(1000),
+    clips: count.max(10_000).default(8),
+    timesteps: count.max(100).default(4).describe('quantiles of the timesteps, each its own figure'),
+  })
+  .prefault({});
+
+export const previewSchema = z.strictObject({
+  every: count,
+  clips: count.max(64).default(4),
+  samplerSteps: count.max(1000).default(25),
+});
+
+export const logSchema = z.strictObject({every: count.default(10)}).prefault({});
+
+/** What every stage has besides its models. */
+export const commonShape = {
+  run: runSchema,
+  engine: engineSchema.prefault({}),
+  data: dataSchema,
+  optimizer: optimizerSchema,
+  train: trainSchema,
+  checkpoint: checkpointSchema,
+  heldOut: heldOutSchema,
+  preview: previewSchema.optional(),
+  log: logSchema,
+};

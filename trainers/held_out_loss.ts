@@ -1,0 +1,51 @@
+// Held-out noise-prediction loss: the same clips, the same noise, the same timesteps at every evaluation, so that two
+// figures differ by the weights alone.
+import {addNoise, type NoiseSchedule, type PredictionType, predictionTarget} from '../src/diffusion/index.ts';
+import {normals} from '../src/random/index.ts';
+import * as tf from '../src/tf.ts';
+
+export interface HeldOutSet {
+  /** Latents of each clip, [1,T,h,w,C]. */
+  readonly clips: readonly tf.Tensor[];
+  readonly seed: number;
+  /** How many quantiles of the timesteps are measured. */
+  readonly quantiles: number;
+}
+
+/** Middle of each of `count` equal ranges of 0..steps-1. */
+export function quantileTimesteps(count: number, steps: number): number[] {
+  return Array.from({length: count}, (_, i) => Math.floor(((i + 0.5) * steps) / count));
+}
+
+/**
+ * Mean squared error of the prediction, per timestep quantile and over all.
+ * @param denoise [1,T,h,w,C] and timesteps [1] -> prediction of the same shape
+ * @param order frames of clip `i` in the order to show them (default: as they are); noise stays with its place in time
+ */
+export async function heldOutLoss(
+  set: HeldOutSet,
+  denoise: (noisy: tf.Tensor, timesteps: tf.Tensor1D) => tf.Tensor,
+  diffusion: {schedule: NoiseSchedule; prediction: PredictionType},
+  order?: (clip: number) => readonly number[],
+): Promise<{mean: number; perTimestep: {timestep: number; loss: number}[]}> {
+  const {schedule, prediction} = diffusion;
+  const perTimestep: {timestep: number; loss: number}[] = [];
+  for (const timestep of quantileTimesteps(set.quantiles, schedule.config.steps)) {
+    let sum = 0;
+    for (const [index, clip] of set.clips.entries()) {
+      const loss = tf.tidy(() => {
+        const latents = order ? tf.gather(clip, [...order(index)], 1) : clip;
+        const at = {seed: set.seed, stream: 'heldOutNoise' as const, step: index * schedule.config.steps + timestep};
+        const noise = tf.tensor(normals(at, clip.size), clip.shape);
+        const timesteps = tf.tensor1d([timestep], 'int32');
+        const predicted = denoise(addNoise(schedule, latents, noise, [timestep]), timesteps);
+        const target = predictionTarget(prediction, schedule, latents, noise, [timestep]);
+        return tf.mean(tf.square(tf.sub(predicted, target)));
+      });
+      sum += (await loss.data())[0]!;
+      loss.dispose();
+    }
+    perTimestep.push({timestep, loss: sum / set.clips.length});
+  }
+  return {mean: perTimestep.reduce((total, {loss}) => total + loss, 0) / perTimestep.length, perTimestep};
+}

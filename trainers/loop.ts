@@ -1,0 +1,105 @@
+// The training loop of every stage: batch, gradients, update, figures, checkpoint. All that changes while it runs is in
+// the TrainState of train_state.ts; all randomness follows from (seed, step), so a run that was killed and resumed ends
+// in the same bytes.
+import type {VideoBatch} from '../datasets/index.ts';
+import type {CommonConfig} from '../src/config/schema.ts';
+import type {Engine} from '../src/engine/index.ts';
+import * as tf from '../src/tf.ts';
+import {addGradients, zeroGradients} from './accumulate.ts';
+import {learningRateAt} from './learning_rate.ts';
+import type {RunLog} from './logging.ts';
+import {refuseNonFinite} from './non_finite.ts';
+import {type Slot, update, withEma} from './optimizer.ts';
+import type {Recipe} from './recipe.ts';
+import type {StopRequest} from './stop_request.ts';
+import {Throughput} from './throughput.ts';
+
+export interface LoopPlace {
+  /** Updates done. */
+  step: number;
+  /** What resumes the data after the last batch used. */
+  data: VideoBatch['position'] | undefined;
+  /** Latest held-out figures, EMA weights. */
+  metrics: Record<string, number>;
+}
+
+export interface Loop {
+  config: CommonConfig;
+  engine: Engine;
+  recipe: Recipe;
+  slots: readonly Slot[];
+  /** Batches from `place.data` on. */
+  data: AsyncIterator<VideoBatch>;
+  log: RunLog;
+  stop: StopRequest;
+  save(place: LoopPlace): Promise<void>;
+  preview(step: number): Promise<void>;
+}
+
+/** Trains until `train.steps` or until asked to stop. The last checkpoint holds the state on return. */
+export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace & {ended: 'finished' | 'stopped'}> {
+  const {config, engine, recipe, slots, log, stop} = loop;
+  const {steps, accumulate} = config.train;
+  const due = (every: number | undefined, step: number) => every !== undefined && (step % every === 0 || step === steps);
+  const throughput = new Throughput();
+  const place = {...start};
+  let saved = start.step;
+
+  if (place.step === 0) place.metrics = await evaluate(loop, 0);
+  while (place.step < steps && !stop.requested) {
+    const step = place.step;
+    const gradients = accumulate > 1 ? zeroGradients(slots) : undefined;
+    const keys: string[] = [];
+    let total: tf.Tensor[] = [];
+    let loss = 0;
+    for (let microBatch = 0; microBatch < accumulate; microBatch++) {
+      const batch = await throughput.waitFor(loop.data.next());
+      const inputs = tf.tidy(() => recipe.prepare(batch, {step, microBatch}));
+      const {value, grads} = engine.valueAndGrads(
+        () => recipe.loss(inputs),
+        slots.map(slot => slot.variable),
+      );
+      total = gradients ? addGradients(gradients, grads, 1 / accumulate) : grads;
+      loss += (await value.data())[0]! / accumulate;
+      tf.dispose([inputs, value]);
+      keys.push(...batch.keys);
+      place.data = batch.position;
+    }
+    const norm = update(slots, total, config.optimizer, {step, steps});
+    const gradientNorm = (await norm.data())[0]!;
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) await refuseNonFinite(step, loss, keys, slots, total);
+    tf.dispose([total, norm]);
+    place.step = step + 1;
+    throughput.step(keys.length);
+
+    if (due(config.log.every, place.step)) {
+      const figures = {loss, gradientNorm, learningRate: learningRateAt(config.optimizer, step, steps), ...throughput.take()};
+      log.metrics('train', place.step, figures);
+      log.logger.info({step: place.step, ...rounded(figures)}, 'train');
+    }
+    log.progress(place.step, {...throughput.estimate(steps - place.step), loss});
+    if (due(config.heldOut.every, place.step)) place.metrics = await evaluate(loop, place.step);
+    if (due(config.preview?.every, place.step)) await withEma(slots, () => loop.preview(place.step));
+    if (due(config.checkpoint.every, place.step)) {
+      await loop.save(place);
+      saved = place.step;
+    }
+  }
+  if (saved !== place.step) await loop.save(place);
+  return {...place, ended: place.step < steps ? 'stopped' : 'finished'};
+}
+
+/** Held-out figures with the averaged weights and, as `raw.*`, with the trained ones. */
+async function evaluate({recipe, slots, log}: Loop, step: number): Promise<Record<string, number>> {
+  const figures = await withEma(slots, () => recipe.heldOut());
+  const raw = await recipe.heldOut();
+  const all = {...figures, ...Object.fromEntries(Object.entries(raw).map(([name, value]) => [`raw.${name}`, value]))};
+  log.metrics('heldOut', step, all);
+  log.logger.info({step, ...rounded(figures)}, 'held out');
+  return figures;
+}
+
+/** Four significant digits, for reading. */
+function rounded(figures: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, Number(value.toPrecision(4))]));
+}

@@ -1,0 +1,62 @@
+// AdamW's slots for the trained weights, and the EMA beside them. A frozen weight has no slot.
+import {type AdamWSlot, adamWStep} from '../src/ops/index.ts';
+import * as tf from '../src/tf.ts';
+import {emaDecayAt, learningRateAt} from './learning_rate.ts';
+import type {TrainedWeight} from './recipe.ts';
+
+export interface OptimizerConfig {
+  learningRate: number;
+  betas: [number, number];
+  epsilon: number;
+  weightDecay: number;
+  clipNorm?: number | undefined;
+  warmupSteps: number;
+  schedule: 'constant' | 'cosine';
+  emaDecay: number;
+}
+
+/** One trained weight with its first and second moment and its average. */
+export interface Slot extends TrainedWeight {
+  readonly m: tf.Variable;
+  readonly v: tf.Variable;
+  readonly ema: tf.Variable;
+}
+
+/** Slots of zeros; the EMA starts at the weights. */
+export function makeSlots(trained: readonly TrainedWeight[]): Slot[] {
+  return trained.map(({spec, variable}) => {
+    const zeros = () => tf.tidy(() => tf.variable(tf.zeros(variable.shape), false));
+    return {spec, variable, m: zeros(), v: zeros(), ema: tf.variable(variable, false)};
+  });
+}
+
+/** One update in place. Returns the global gradient norm before clipping; if it is not finite, nothing was changed. */
+export function update(slots: readonly Slot[], gradients: readonly tf.Tensor[], config: OptimizerConfig, at: {step: number; steps: number}): tf.Scalar {
+  const adamW: AdamWSlot[] = slots.map(({variable, m, v, ema}, i) => ({variable, gradient: gradients[i]!, m, v, ema}));
+  return adamWStep(adamW, {
+    learningRate: learningRateAt(config, at.step, at.steps),
+    beta1: config.betas[0],
+    beta2: config.betas[1],
+    epsilon: config.epsilon,
+    weightDecay: config.weightDecay,
+    step: at.step + 1,
+    emaDecay: emaDecayAt(config.emaDecay, at.step),
+    ...(config.clipNorm === undefined ? {} : {clipNorm: config.clipNorm}),
+  });
+}
+
+/** Runs `action` with the averaged weights in place of the trained ones, which come back bit for bit. */
+export async function withEma<T>(slots: readonly Slot[], action: () => Promise<T>): Promise<T> {
+  const trained = slots.map(({variable}) => variable.clone());
+  for (const {variable, ema} of slots) variable.assign(ema);
+  try {
+    return await action();
+  } finally {
+    for (const [i, {variable}] of slots.entries()) variable.assign(trained[i]!);
+    tf.dispose(trained);
+  }
+}
+
+export function disposeSlots(slots: readonly Slot[]): void {
+  for (const {m, v, ema} of slots) tf.dispose([m, v, ema]);
+}
