@@ -3,6 +3,7 @@
 import type {CodecContext, FormatContext, Frame, Stream} from 'node-av/lib';
 import {BadSample} from '../bad_sample.ts';
 import {checkBytes, checkInfo, endedEarly, pixelFilter, timeTolerance} from './geometry.ts';
+import {type FilterChain, filterChain, filterFrame, setOptions} from './node_av_graph.ts';
 import {type SourceFile, sourceFile} from './source_file.ts';
 import {
   containers,
@@ -58,8 +59,8 @@ function openFile(modules: Modules, file: SourceFile, limits: VideoLimits): Open
   const {av, constants} = modules;
   const format = new av.FormatContext();
   format.allocContext();
-  const options = av.Dictionary.fromObject({protocol_whitelist: 'file', format_whitelist: containers});
-  const opened = format.openInputSync(file.path, null, options);
+  setOptions(modules, format, {protocol_whitelist: 'file', format_whitelist: containers});
+  const opened = format.openInputSync(file.path, null, null);
   if (opened < 0) throw new BadSample('unreadable', `The video cannot be opened: ${av.FFmpegError.strerror(opened)}.`);
   try {
     const found = format.findStreamInfoSync(null);
@@ -236,56 +237,36 @@ function* rgbFrames(
 
 /** A filter graph made at the first frame, and anew when a stream changes its size or format midway. */
 function converter({av}: Modules, {stream}: Decoder, filters: string) {
-  let graph: InstanceType<Av['FilterGraph']> | undefined;
+  let chain: FilterChain | undefined;
   let built = '';
   const out = new av.Frame();
   out.alloc();
-  const check = (code: number, what: string) => {
-    if (code < 0)
-      throw new BadSample('unreadable', `The frame cannot be converted (${what}): ${av.FFmpegError.strerror(code)}.`);
-  };
-  const build = (frame: Frame) => {
-    const {num, den} = stream.timeBase;
-    const description = `video_size=${frame.width}x${frame.height}:pix_fmt=${frame.format}:time_base=${num}/${den}:colorspace=${frame.colorSpace}:range=${frame.colorRange}`;
-    if (description === built && graph !== undefined) return graph;
-    graph?.free();
-    const made = new av.FilterGraph();
-    made.alloc();
-    const source = made.createFilter(av.Filter.getByName('buffer')!, 'in', description);
-    const sink = made.createFilter(av.Filter.getByName('buffersink')!, 'out');
-    if (source === null || sink === null)
-      throw new BadSample('unreadable', `The frame's format is not known: ${description}.`);
-    const [output, input] = [new av.FilterInOut(), new av.FilterInOut()];
-    for (const [end, name, filter] of [
-      [output, 'in', source],
-      [input, 'out', sink],
-    ] as const) {
-      end.alloc();
-      end.name = name;
-      end.filterCtx = filter;
-      end.padIdx = 0;
-    }
-    check(made.parsePtr(filters, input, output), filters);
-    check(made.configSync(), filters);
-    built = description;
-    graph = made;
-    return made;
-  };
   return {
     convert(frame: Frame): Uint8Array {
-      const made = build(frame);
-      const [source, sink] = [made.getFilter('in')!, made.getFilter('out')!];
-      const reference = frame.clone(); // the graph takes what it is given
-      if (reference === null) throw new Error('Out of memory for a video frame.');
-      check(source.buffersrcAddFrameSync(reference), 'in');
-      reference.free();
-      out.unref();
-      check(sink.buffersinkGetFrameSync(out), 'out');
+      const {num, den} = stream.timeBase;
+      const format = `pix_fmt=${frame.format}:time_base=${num}/${den}:colorspace=${frame.colorSpace}:range=${frame.colorRange}`;
+      const source = `video_size=${frame.width}x${frame.height}:${format}`;
+      if (source !== built || chain === undefined) {
+        chain?.graph.free();
+        chain = undefined;
+        try {
+          chain = filterChain(av, source, filters);
+        } catch (error) {
+          throw new BadSample(
+            'unreadable',
+            `The frames cannot be converted: ${error instanceof Error ? error.message : error}`,
+          );
+        }
+        built = source;
+      }
+      const done = filterFrame(chain, frame, out);
+      if (done < 0)
+        throw new BadSample('unreadable', `The frame cannot be converted: ${av.FFmpegError.strerror(done)}.`);
       return out.toBuffer();
     },
     free() {
       out.free();
-      graph?.free();
+      chain?.graph.free();
     },
   };
 }
