@@ -1,0 +1,32 @@
+// x W + b over the last axis. One standard kernel forward (_FusedMatMul); the gradient computes only what is asked for, which
+// tf.fused.matMul's does not.
+import * as tf from '../tf.ts';
+import {columnSum} from './column_sum.ts';
+import {fusedOp} from './fused.ts';
+
+/** x [..., in], kernel [in, out], bias [out] -> [..., out]. */
+export function linear(x: tf.Tensor, kernel: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+  const [inputs, outputs] = kernel.shape as [number, number];
+  if (kernel.rank !== 2 || x.shape[x.rank - 1] !== inputs) {
+    throw new Error(`linear: kernel [in, out] over x [..., in], got [${kernel.shape}] and [${x.shape}].`);
+  }
+  const rows = tf.reshape(x, [-1, inputs]);
+  const y = run(bias ? [rows, kernel, bias] : [rows, kernel], {});
+  return tf.reshape(y, [...x.shape.slice(0, -1), outputs]);
+}
+
+const run = fusedOp<Record<string, never>>({
+  name: 'linear',
+  saveInputs: [0, 1],
+  saveOutputs: [false],
+  plain: ([x, kernel, bias]) => [
+    bias
+      ? tf.fused.matMul({a: x as tf.Tensor2D, b: kernel as tf.Tensor2D, bias})
+      : tf.matMul(x as tf.Tensor2D, kernel as tf.Tensor2D),
+  ],
+  gradient: ({dy, inputs: [x, kernel]}) => [
+    () => tf.matMul(dy as tf.Tensor2D, kernel as tf.Tensor2D, false, true),
+    () => tf.matMul(x as tf.Tensor2D, dy as tf.Tensor2D, true, false),
+    () => columnSum(dy),
+  ],
+});
