@@ -1,0 +1,62 @@
+// What a trainer receives, and what it may ask for.
+import type {JsonValue} from 'webdataset-ts';
+import type {BadReason} from './bad_sample.ts';
+import type {VideoEngine} from './video/video_reader.ts';
+
+/** Where in the data a run is: JSON that resumes exactly after the batch it came with. */
+export type DataPosition = JsonValue;
+
+export interface VideoBatch {
+  /** RGB uint8 [B,T,H,W,3], the caller's to keep. */
+  frames: Uint8Array;
+  shape: readonly [batch: number, frames: number, height: number, width: number, channels: 3];
+  keys: string[];
+  captions: (string | undefined)[];
+  /** Frames per second of each clip; 0 for a still image. */
+  fps: number[];
+  /** Resumes AFTER this batch. */
+  position: DataPosition;
+  /** Milliseconds the consumer waited for this batch. */
+  waitedMs: number;
+}
+
+/** A sample that was left out (or that stopped the run), as `bad-samples.jsonl` lists it. */
+export interface BadSampleReport {
+  shard: string;
+  key: string;
+  reason: BadReason;
+  detail: string;
+}
+
+export interface DataConfig {
+  /** Shards: paths or addresses, brace-expanded. */
+  shards: string | readonly string[];
+  /** T: frames of a clip; 1 takes still images too. */
+  frames: number;
+  /** Frames per second of a clip; the video's own where undefined. */
+  fps?: number;
+  width: number;
+  height: number;
+  batchSize: number;
+  /** Where the crop of a video of another aspect lies. Default `center`. */
+  crop?: 'center' | 'random';
+  /** Mirror half of the clips. Default false. */
+  flip?: boolean;
+  /** Samples in the shuffle buffer; 0 keeps the order of the shards. Default 1000. */
+  shuffle?: number;
+  /** Go round again at the end. Default true; false gives each sample once and a last, smaller batch. */
+  repeat?: boolean;
+  /** Decoding threads. Data do not depend on it. Default 1. */
+  decoders?: number;
+  /** Batches decoded ahead. Default 2. */
+  prefetch?: number;
+  /** Default `skip`. */
+  onBadSample?: 'skip' | 'stop';
+  /** `required` makes a sample without KEY.txt a bad one. Default `optional`. */
+  captions?: 'optional' | 'required';
+  /** Videos and images whose shorter side is less are bad samples. Default 8 pixels. */
+  minSide?: number;
+  videoEngine?: VideoEngine | 'auto';
+  /** Milliseconds a decoder may take for one sample. Default 120,000. */
+  decodeTimeoutMs?: number;
+}

@@ -1,0 +1,158 @@
+// Decoding threads over a ring of slots in shared memory: clips never travel between threads, only slot numbers do.
+import {Worker} from 'node:worker_threads';
+import {UserError} from '../src/platform/user_error.ts';
+import {compiledUrl} from '../src/platform/worker_url.ts';
+import {BadSample} from './bad_sample.ts';
+import type {DecodeAnswer, DecodeJob, DecodeWorkerData} from './decode_worker.ts';
+import type {ClipWanted} from './media.ts';
+import type {VideoEngine} from './video/video_reader.ts';
+
+/** A clip in shared memory. */
+export interface DecodedClip {
+  /** RGB uint8 [T,H,W,3], a view on the slot: valid until `release`. */
+  frames: Uint8Array;
+  fps: number;
+  release(): void;
+}
+
+export interface DecodePool {
+  /** Waits for a free slot and a thread. @throws BadSample; the slot is free again then. */
+  decode(bytes: Uint8Array, extension: string, wanted: ClipWanted): Promise<DecodedClip>;
+  close(): Promise<void>;
+}
+
+export interface DecodePoolOptions {
+  threads: number;
+  /** Clips that may be decoded or waiting to be taken at once: the bound on memory. */
+  slots: number;
+  /** Bytes of one clip. */
+  clipBytes: number;
+  engine: VideoEngine | 'auto';
+}
+
+interface Waiting {
+  job: DecodeJob;
+  slot: number;
+  resolve(clip: DecodedClip): void;
+  reject(error: Error): void;
+}
+
+interface Thread {
+  worker: Worker;
+  waiting: Waiting | undefined;
+  timer: NodeJS.Timeout | undefined;
+}
+
+export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOptions): DecodePool {
+  const memory = new SharedArrayBuffer(slots * clipBytes);
+  const free = Array.from({length: slots}, (_, slot) => slot);
+  const slotWaiters: ((slot: number) => void)[] = [];
+  const queue: Waiting[] = [];
+  let closed = false;
+  let nextId = 0;
+
+  const releaseSlot = (slot: number) => {
+    const waiter = slotWaiters.shift();
+    if (waiter === undefined) free.push(slot);
+    else waiter(slot);
+  };
+
+  const start = (thread: Thread) => {
+    const worker = new Worker(compiledUrl(import.meta.url, './decode_worker.js'), {
+      workerData: {memory, engine} satisfies DecodeWorkerData,
+    });
+    worker.unref(); // a pending decode is kept alive by its timer, an idle thread must not keep the process
+    thread.worker = worker;
+    worker.on('message', (answer: DecodeAnswer) => finish(thread, answer));
+    worker.on('error', error => fail(thread, error));
+    worker.on('exit', () => fail(thread, new Error('A decoding thread ended by itself.')));
+  };
+
+  const take = (thread: Thread): Waiting | undefined => {
+    clearTimeout(thread.timer);
+    const {waiting} = thread;
+    thread.waiting = undefined;
+    return waiting;
+  };
+
+  const finish = (thread: Thread, answer: DecodeAnswer) => {
+    const waiting = take(thread);
+    if (waiting === undefined || waiting.job.id !== answer.id) return;
+    const {slot} = waiting;
+    if ('fps' in answer) {
+      const {frames, height, width} = waiting.job.wanted;
+      const view = new Uint8Array(memory, slot * clipBytes, frames * height * width * 3);
+      waiting.resolve({frames: view, fps: answer.fps, release: once(() => releaseSlot(slot))});
+    } else {
+      releaseSlot(slot);
+      if ('reason' in answer) waiting.reject(new BadSample(answer.reason, answer.detail));
+      else waiting.reject(answer.user ? new UserError(answer.error) : new Error(`Decoding failed: ${answer.error}`));
+    }
+    pump();
+  };
+
+  /** A thread that died or was killed: its sample gets the error, another thread takes its place. */
+  const fail = (thread: Thread, error: Error) => {
+    thread.worker.removeAllListeners();
+    thread.worker.on('error', () => {});
+    const waiting = take(thread);
+    if (closed) return;
+    start(thread);
+    if (waiting !== undefined) {
+      releaseSlot(waiting.slot);
+      waiting.reject(error);
+    }
+    pump();
+  };
+
+  const pool = Array.from({length: threads}, (): Thread => {
+    const thread: Partial<Thread> = {};
+    start(thread as Thread);
+    return thread as Thread;
+  });
+
+  const pump = () => {
+    for (const thread of pool) {
+      if (thread.waiting !== undefined) continue;
+      const waiting = queue.shift();
+      if (waiting === undefined) return;
+      thread.waiting = waiting;
+      const limit = waiting.job.wanted.timeoutMs;
+      thread.timer = setTimeout(() => {
+        const {worker} = thread;
+        fail(thread, new BadSample('timeout', `The decoder did not finish within ${limit} ms.`));
+        worker.terminate().catch(() => {});
+      }, limit);
+      thread.worker.postMessage(waiting.job, [waiting.job.bytes.buffer as ArrayBuffer]);
+    }
+  };
+
+  return {
+    async decode(bytes, extension, wanted) {
+      if (closed) throw new Error('The decode pool is closed.');
+      const own = free.pop();
+      const slot = own ?? (await new Promise<number>(resolve => slotWaiters.push(resolve)));
+      return new Promise((resolve, reject) => {
+        // Copied: a member's buffer may be larger than the member, and what is sent is gone here.
+        const job = {id: nextId++, bytes: bytes.slice(), extension, wanted, offset: slot * clipBytes};
+        queue.push({job, slot, resolve, reject});
+        pump();
+      });
+    },
+    async close() {
+      closed = true;
+      for (const thread of pool) take(thread)?.reject(new Error('The decode pool was closed.'));
+      for (const {reject} of queue.splice(0)) reject(new Error('The decode pool was closed.'));
+      await Promise.all(pool.map(({worker}) => worker.terminate()));
+    },
+  };
+}
+
+function once(run: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    run();
+  };
+}
