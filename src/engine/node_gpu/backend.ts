@@ -1,0 +1,36 @@
+// What this engine uses of tfjs-node's backend object: TensorFlow's eager operations by name.
+import type * as tf from '../../tf.ts';
+
+/** An attribute of a TensorFlow operation; `type` is one of the binding's TF_ATTR_* numbers. */
+export interface OpAttribute {
+  name: string;
+  type: number;
+  value: boolean | number | string | readonly number[];
+}
+
+export interface NodeBackend {
+  readonly binding: {
+    readonly TF_Version: string;
+    readonly TF_FLOAT: number;
+    readonly TF_INT32: number;
+    readonly TF_BOOL: number;
+    readonly TF_ATTR_INT: number;
+    readonly TF_ATTR_BOOL: number;
+    readonly TF_ATTR_STRING: number;
+    readonly TF_ATTR_TYPE: number;
+  };
+  readonly isUsingGpuDevice: boolean;
+  /** Runs one operation and registers its output as a tensor. */
+  executeSingleOutput(name: string, attributes: OpAttribute[], inputs: tf.TensorInfo[]): tf.TensorInfo;
+}
+
+/** Whether `backend` is tfjs-node's, by what it can do: the class is the package's own. */
+export function isNodeBackend(backend: object): backend is NodeBackend {
+  return (
+    'executeSingleOutput' in backend &&
+    typeof backend.executeSingleOutput === 'function' &&
+    'isUsingGpuDevice' in backend &&
+    'binding' in backend &&
+    typeof backend.binding === 'object'
+  );
+}
