@@ -1,7 +1,8 @@
 // The learned mix of a spatial layer's output with the temporal layer's after it (Video LDM, section 3.1, alpha in [0, 1]).
 // Kernels AlphaMix and AlphaMixGrad.
 import * as tf from '../tf.ts';
-import {fusedOp, hasKernel, needs, runFused, together} from './fused.ts';
+import {fusedOp, hasKernel, runFused, together} from './fused.ts';
+import {needs} from './needed.ts';
 
 /**
  * spatial * a + temporal * (1 - a), a = sigmoid(mixFactor), or 1 - sigmoid(mixFactor) with `switched`.

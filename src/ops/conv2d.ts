@@ -2,7 +2,7 @@
 // Conv2DBackpropInput and Conv2DBackpropFilter backward, each only when asked for (tf.fused.conv2d computes all of them).
 import * as tf from '../tf.ts';
 import {columnSum} from './column_sum.ts';
-import {fusedOp} from './fused.ts';
+import {bilinearOp} from './fused.ts';
 
 /** 'same' as TensorFlow has it, a symmetric number of pixels, or [[top, bottom], [left, right]]. */
 export type Padding = 'same' | 'valid' | number | readonly [readonly [number, number], readonly [number, number]];
@@ -19,7 +19,12 @@ export function conv2d(x: tf.Tensor, kernel: tf.Tensor, bias?: tf.Tensor, option
     throw new Error(`conv2d: kernel [kh, kw, in, out] over x [N, H, W, in], got [${kernel.shape}] and [${x.shape}].`);
   }
   const {stride = 1, pad = 'same'} = options;
-  return run(bias ? [x, kernel, bias] : [x, kernel], {stride, pad: explicit(pad)}) as tf.Tensor4D;
+  return run(bias ? [x, kernel, bias] : [x, kernel], {
+    stride,
+    pad: explicit(pad),
+    xShape: x.shape,
+    kernelShape: kernel.shape,
+  }) as tf.Tensor4D;
 }
 
 type KernelPadding = 'same' | 'valid' | [[number, number], [number, number], [number, number], [number, number]];
@@ -39,24 +44,24 @@ function explicit(pad: Padding): KernelPadding {
 interface Conv2dAttrs {
   stride: number;
   pad: KernelPadding;
+  xShape: number[];
+  kernelShape: number[];
 }
 
-const run = fusedOp<Conv2dAttrs>({
+const run = bilinearOp<Conv2dAttrs>({
   name: 'conv2d',
-  saveInputs: [0, 1],
-  saveOutputs: [false],
   plain([x, kernel, bias], {stride, pad}) {
     const [$x, filter] = [x as tf.Tensor4D, kernel as tf.Tensor4D];
     if (bias === undefined) return [tf.conv2d($x, filter, stride, pad)];
     return [tf.fused.conv2d({x: $x, filter, strides: stride, pad, bias})];
   },
-  gradient({dy, inputs: [x, kernel], attrs: {stride, pad}}) {
+  gradient({dy, inputs: [x, kernel], attrs: {stride, pad, xShape, kernelShape}}) {
     const attrs = {strides: [stride, stride], pad, dataFormat: 'NHWC'};
-    const run = (name: string, inputs: tf.NamedTensorMap, more: tf.NamedAttrMap): tf.Tensor =>
+    const backward = (name: string, inputs: tf.NamedTensorMap, more: tf.NamedAttrMap): tf.Tensor =>
       tf.engine().runKernel(name, inputs, {...attrs, ...more});
     return [
-      () => run(tf.Conv2DBackpropInput, {dy, filter: kernel!}, {inputShape: x!.shape}),
-      () => run(tf.Conv2DBackpropFilter, {x: x!, dy}, {filterShape: kernel!.shape as number[]}),
+      () => backward(tf.Conv2DBackpropInput, {dy, filter: kernel!}, {inputShape: xShape}),
+      () => backward(tf.Conv2DBackpropFilter, {x: x!, dy}, {filterShape: kernelShape}),
       () => columnSum(dy),
     ];
   },

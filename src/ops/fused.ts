@@ -1,9 +1,9 @@
 // How an operation of this folder meets TensorFlow.js: one tape node per operation, computed by the backend's fused kernel
 // where it is registered and by plain operations elsewhere, with the same gradient for both.
-// The one file of src/ops that reaches behind TensorFlow.js's public types.
 import * as tf from '../tf.ts';
 import type {FusedKernelName, KernelContracts} from './kernel_contracts.ts';
-import {gradientNeeded} from './needed.ts';
+import {isTracked} from './needed.ts';
+import {engineInternals} from './tfjs_internals.ts';
 
 type Tensors = tf.Tensor[];
 
@@ -19,30 +19,18 @@ export interface GradientArgs<A> {
 /** One thunk per input, by position; absent for inputs without a gradient. Only those needed are called. */
 export type InputGradients = ((() => tf.Tensor) | undefined)[];
 
-export interface FusedOp<A extends object> {
+interface Definition<A extends object> {
   name: string;
-  /** Absent: always plain. */
-  kernel?: FusedKernelName;
-  /** Positions of the inputs that the gradient reads; 'all' where some are optional. */
-  saveInputs: 'all' | readonly number[];
-  /** Which outputs the gradient reads. */
-  saveOutputs: readonly boolean[];
   plain(inputs: Tensors, attrs: A): Tensors;
   gradient(args: GradientArgs<A>): InputGradients;
 }
 
-/** The parts of TensorFlow.js's engine that its types keep private or type for named inputs only. */
-interface EngineSeam {
-  runKernel(name: string, inputs: Tensors, attrs: object): tf.Tensor | Tensors;
-  runKernelFunc(call: {
-    forwardFunc: (backend: unknown, save: (tensors: Tensors) => void) => tf.Tensor;
-    backwardsFunc: (dy: tf.Tensor, saved: Tensors) => Record<string, () => tf.Tensor>;
-    inputs: Tensors;
-  }): tf.Tensor;
-}
-
-function engine(): EngineSeam {
-  return tf.engine() as unknown as EngineSeam;
+export interface FusedOp<A extends object> extends Definition<A> {
+  kernel: FusedKernelName;
+  /** Positions of the inputs that the gradient reads; 'all' where some are optional. */
+  saveInputs: 'all' | readonly number[];
+  /** Which outputs the gradient reads. */
+  saveOutputs: readonly boolean[];
 }
 
 /** Whether the current backend has this fused kernel. */
@@ -50,44 +38,42 @@ export function hasKernel(name: FusedKernelName): boolean {
   return tf.getKernel(name, tf.getBackend()) != null;
 }
 
-/** Runs a fused kernel of the current backend; check `hasKernel` first. Not recorded unless a gradient is registered. */
+/** Runs a fused kernel of the current backend; check `hasKernel` first. */
 export function runFused<K extends FusedKernelName>(
   name: K,
   inputs: Tensors,
   attrs: KernelContracts[K]['attrs'],
 ): Tensors {
-  const outputs = engine().runKernel(name, inputs, attrs);
+  const outputs = engineInternals().runKernel(name, inputs, attrs);
   return Array.isArray(outputs) ? outputs : [outputs];
 }
 
-/** Declares an operation and registers its kernel's gradient. The result runs it and returns its first output. */
+/**
+ * Declares an operation with a fused kernel and registers the kernel's gradient.
+ * The result runs it and returns its first output; the others serve the gradient only.
+ */
 export function fusedOp<A extends object>(op: FusedOp<A>): (inputs: Tensors, attrs: A) => tf.Tensor {
+  const outputCount = op.saveOutputs.filter(Boolean).length;
   const backward = (dy: tf.Tensor, saved: Tensors, attrs: A) => {
-    const outputCount = op.saveOutputs.filter(Boolean).length;
     const savedInputs = saved.slice(0, saved.length - outputCount);
-    const inputs: Tensors = [];
-    for (const [i, tensor] of savedInputs.entries()) inputs[op.saveInputs === 'all' ? i : op.saveInputs[i]!] = tensor;
-    const outputs = saved.slice(savedInputs.length);
-    const thunks: Record<string, () => tf.Tensor> = {};
-    for (const [i, thunk] of op.gradient({dy, inputs, outputs, attrs}).entries()) if (thunk) thunks[i] = thunk;
-    return thunks;
+    const positions = op.saveInputs === 'all' ? savedInputs.map((_, i) => i) : op.saveInputs;
+    const inputs = placed(savedInputs, positions);
+    return thunksByName(op.gradient({dy, inputs, outputs: saved.slice(savedInputs.length), attrs}));
   };
-  if (op.kernel !== undefined) {
-    tf.registerGradient({
-      kernelName: op.kernel,
-      ...(op.saveInputs === 'all' ? {saveAllInputs: true} : {inputsToSave: op.saveInputs.map(String)}),
-      outputsToSave: [...op.saveOutputs],
-      // A kernel with several outputs is given several dys; only the first output is ever used.
-      gradFunc: (dy, saved, attrs) => backward(Array.isArray(dy) ? dy[0]! : dy, saved, attrs as A),
-    });
-  }
+  tf.registerGradient({
+    kernelName: op.kernel,
+    ...(op.saveInputs === 'all' ? {saveAllInputs: true} : {inputsToSave: op.saveInputs.map(String)}),
+    outputsToSave: [...op.saveOutputs],
+    // A kernel with several outputs is given several dys; only the first output is ever used.
+    gradFunc: (dy, saved, attrs) => backward(Array.isArray(dy) ? dy[0]! : dy, saved, attrs as A),
+  });
   return (inputs, attrs) => {
-    if (op.kernel !== undefined && hasKernel(op.kernel)) {
+    if (hasKernel(op.kernel)) {
       const [first, ...others] = runFused(op.kernel, inputs, attrs as KernelContracts[FusedKernelName]['attrs']);
       tf.dispose(others);
       return first!;
     }
-    return engine().runKernelFunc({
+    return engineInternals().runKernelFunc({
       inputs,
       forwardFunc: (_, save) => {
         const outputs = op.plain(inputs, attrs);
@@ -101,8 +87,41 @@ export function fusedOp<A extends object>(op: FusedOp<A>): (inputs: Tensors, att
 }
 
 /**
- * Thunks over one computation that yields several gradients at once. Each tensor is handed out once; it is computed again
- * only if it has been disposed of meanwhile (tf.variableGrads tidies after each input, Engine.valueAndGrads after each node).
+ * Declares an operation x, kernel, (bias) that is linear in each of them and has a standard kernel: x is kept for the
+ * gradient only where the kernel is trained, the kernel only where x leads to something trained.
+ */
+export function bilinearOp<A extends object>(op: Definition<A>): (inputs: Tensors, attrs: A) => tf.Tensor {
+  return (inputs, attrs) => {
+    const [x, kernel] = inputs as [tf.Tensor, tf.Tensor];
+    const positions = [...(isTracked(kernel) ? [0] : []), ...(isTracked(x) ? [1] : [])];
+    return engineInternals().runKernelFunc({
+      inputs,
+      forwardFunc: (_, save) => {
+        const [y] = op.plain(inputs, attrs);
+        save(positions.map(i => inputs[i]!));
+        return y!;
+      },
+      backwardsFunc: (dy, saved) =>
+        thunksByName(op.gradient({dy, inputs: placed(saved, positions), outputs: [], attrs})),
+    });
+  };
+}
+
+function placed(tensors: Tensors, positions: readonly number[]): Tensors {
+  const inputs: Tensors = [];
+  for (const [i, tensor] of tensors.entries()) inputs[positions[i]!] = tensor;
+  return inputs;
+}
+
+function thunksByName(gradients: InputGradients): Record<string, () => tf.Tensor> {
+  const thunks: Record<string, () => tf.Tensor> = {};
+  for (const [i, thunk] of gradients.entries()) if (thunk) thunks[i] = thunk;
+  return thunks;
+}
+
+/**
+ * Thunks over one computation that yields several gradients at once. It is done again only if a result has been disposed of
+ * meanwhile (tf.variableGrads tidies after each input, Engine.valueAndGrads after each node).
  */
 export function together(compute: () => (tf.Tensor | undefined)[], count: number): InputGradients {
   let results: (tf.Tensor | undefined)[] | undefined;
@@ -112,9 +131,4 @@ export function together(compute: () => (tf.Tensor | undefined)[], count: number
     if (result === undefined) throw new Error(`Gradient ${i} was said not to be needed and is asked for.`);
     return result;
   });
-}
-
-/** Whether any of these inputs' gradients will be asked for in the node being differentiated. */
-export function needs(...positions: number[]): boolean {
-  return positions.some(gradientNeeded);
 }

@@ -2,8 +2,9 @@
 // in a residual block. Kernels FusedGroupNorm and FusedGroupNormGrad.
 import * as tf from '../tf.ts';
 import {columnSum, sampleSum} from './column_sum.ts';
-import {fusedOp, hasKernel, type InputGradients, needs, runFused, together} from './fused.ts';
+import {fusedOp, hasKernel, type InputGradients, runFused, together} from './fused.ts';
 import type {GroupNormAttrs} from './kernel_contracts.ts';
+import {needs} from './needed.ts';
 
 export interface GroupNormOptions {
   groups: number;

@@ -1,7 +1,8 @@
 // Layer normalisation (Ba et al. 2016) over the last axis. Kernels FusedLayerNorm and FusedLayerNormGrad.
 import * as tf from '../tf.ts';
 import {columnSum} from './column_sum.ts';
-import {fusedOp, hasKernel, needs, runFused, together} from './fused.ts';
+import {fusedOp, hasKernel, runFused, together} from './fused.ts';
+import {needs} from './needed.ts';
 
 /** x [..., C], gamma, beta [C]. */
 export function layerNorm<X extends tf.Tensor>(

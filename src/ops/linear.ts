@@ -2,7 +2,7 @@
 // tf.fused.matMul's does not.
 import * as tf from '../tf.ts';
 import {columnSum} from './column_sum.ts';
-import {fusedOp} from './fused.ts';
+import {bilinearOp} from './fused.ts';
 
 /** x [..., in], kernel [in, out], bias [out] -> [..., out]. */
 export function linear(x: tf.Tensor, kernel: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
@@ -15,10 +15,8 @@ export function linear(x: tf.Tensor, kernel: tf.Tensor, bias?: tf.Tensor): tf.Te
   return tf.reshape(y, [...x.shape.slice(0, -1), outputs]);
 }
 
-const run = fusedOp<Record<string, never>>({
+const run = bilinearOp<Record<string, never>>({
   name: 'linear',
-  saveInputs: [0, 1],
-  saveOutputs: [false],
   plain: ([x, kernel, bias]) => [
     bias
       ? tf.fused.matMul({a: x as tf.Tensor2D, b: kernel as tf.Tensor2D, bias})

@@ -3,7 +3,7 @@
 import * as tf from '../tf.ts';
 import {columnSum} from './column_sum.ts';
 import {conv2d} from './conv2d.ts';
-import {fusedOp} from './fused.ts';
+import {bilinearOp} from './fused.ts';
 
 /** x [B, T, H, W, in], kernel [kt, kh, kw, in, out] with odd kt, kh, kw, bias [out] -> [B, T, H, W, out]. */
 export function temporalConv(x: tf.Tensor, kernel: tf.Tensor, bias?: tf.Tensor): tf.Tensor5D {
@@ -18,24 +18,21 @@ export function temporalConv(x: tf.Tensor, kernel: tf.Tensor, bias?: tf.Tensor):
     const y = conv2d(tf.reshape(x, [b, t, h * w, inputs]), tf.reshape(kernel, [kt, 1, inputs, outputs]), bias);
     return tf.reshape(y, [b, t, h, w, outputs]);
   }
-  return run(bias ? [x, kernel, bias] : [x, kernel], {}) as tf.Tensor5D;
+  return run(bias ? [x, kernel, bias] : [x, kernel], {xShape: x.shape, kernelShape: kernel.shape}) as tf.Tensor5D;
 }
 
-const run = fusedOp<Record<string, never>>({
+const run = bilinearOp<{xShape: number[]; kernelShape: number[]}>({
   name: 'temporalConv',
-  saveInputs: [0, 1],
-  saveOutputs: [false],
   plain([x, kernel, bias]) {
     const y = tf.conv3d(x as tf.Tensor5D, kernel as tf.Tensor5D, 1, 'same');
     return [bias ? tf.add(y, bias) : y];
   },
-  gradient({dy, inputs: [x, kernel]}) {
-    const attrs = {strides: [1, 1, 1], pad: 'same'};
-    const run = (name: string, inputs: tf.NamedTensorMap, more: tf.NamedAttrMap): tf.Tensor =>
-      tf.engine().runKernel(name, inputs, {...attrs, ...more});
+  gradient({dy, inputs: [x, kernel], attrs: {xShape, kernelShape}}) {
+    const backward = (name: string, inputs: tf.NamedTensorMap, more: tf.NamedAttrMap): tf.Tensor =>
+      tf.engine().runKernel(name, inputs, {strides: [1, 1, 1], pad: 'same', ...more});
     return [
-      () => run(tf.Conv3DBackpropInputV2, {dy, filter: kernel!}, {inputShape: x!.shape}),
-      () => run(tf.Conv3DBackpropFilterV2, {x: x!, dy}, {filterShape: kernel!.shape}),
+      () => backward(tf.Conv3DBackpropInputV2, {dy, filter: kernel!}, {inputShape: xShape}),
+      () => backward(tf.Conv3DBackpropFilterV2, {x: x!, dy}, {filterShape: kernelShape}),
       () => columnSum(dy),
     ];
   },
