@@ -42,7 +42,7 @@ export interface DataConfig {
   crop?: 'center' | 'random';
   /** Mirror half of the clips. Default false. */
   flip?: boolean;
-  /** Samples in the shuffle buffer; 0 keeps the order of the shards. Default 1000. */
+  /** Samples shuffled together (shards are always shuffled); 0 keeps the order within shards. Default 1000. */
   shuffle?: number;
   /** Go round again at the end. Default true; false gives each sample once and a last, smaller batch. */
   repeat?: boolean;
@@ -50,7 +50,7 @@ export interface DataConfig {
   decoders?: number;
   /** Batches decoded ahead. Default 2. */
   prefetch?: number;
-  /** Default `skip`. */
+  /** Default `stop`: a run that goes on over damaged data was asked to. */
   onBadSample?: 'skip' | 'stop';
   /** `required` makes a sample without KEY.txt a bad one. Default `optional`. */
   captions?: 'optional' | 'required';

@@ -1,4 +1,4 @@
-// Decoding threads over a ring of slots in shared memory: clips never travel between threads, only slot numbers do.
+// Decoding threads over a ring of slots in shared memory: clips never travel between threads, only who may write where does.
 import {Worker} from 'node:worker_threads';
 import {UserError} from '../src/platform/user_error.ts';
 import {compiledUrl} from '../src/platform/worker_url.ts';
@@ -32,7 +32,6 @@ export interface DecodePoolOptions {
 
 interface Waiting {
   job: DecodeJob;
-  slot: number;
   resolve(clip: DecodedClip): void;
   reject(error: Error): void;
 }
@@ -44,14 +43,15 @@ interface Thread {
 }
 
 export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOptions): DecodePool {
-  const memory = new SharedArrayBuffer(slots * clipBytes);
-  const free = Array.from({length: slots}, (_, slot) => slot);
-  const slotWaiters: ((slot: number) => void)[] = [];
+  const newSlot = () => new SharedArrayBuffer(clipBytes);
+  const free = Array.from({length: slots}, newSlot);
+  const slotWaiters: ((slot: SharedArrayBuffer) => void)[] = [];
   const queue: Waiting[] = [];
+  const ending: Promise<unknown>[] = [];
   let closed = false;
   let nextId = 0;
 
-  const releaseSlot = (slot: number) => {
+  const releaseSlot = (slot: SharedArrayBuffer) => {
     const waiter = slotWaiters.shift();
     if (waiter === undefined) free.push(slot);
     else waiter(slot);
@@ -59,13 +59,13 @@ export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOp
 
   const start = (thread: Thread) => {
     const worker = new Worker(compiledUrl(import.meta.url, './decode_worker.js'), {
-      workerData: {memory, engine} satisfies DecodeWorkerData,
+      workerData: {engine} satisfies DecodeWorkerData,
     });
-    worker.unref(); // a pending decode is kept alive by its timer, an idle thread must not keep the process
+    worker.unref(); // a pending decode is kept alive by its timer; an idle thread must not keep the process
     thread.worker = worker;
     worker.on('message', (answer: DecodeAnswer) => finish(thread, answer));
-    worker.on('error', error => fail(thread, error));
-    worker.on('exit', () => fail(thread, new Error('A decoding thread ended by itself.')));
+    worker.on('error', error => replace(thread, error));
+    worker.on('exit', () => replace(thread, new Error('A decoding thread ended by itself.')));
   };
 
   const take = (thread: Thread): Waiting | undefined => {
@@ -78,10 +78,9 @@ export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOp
   const finish = (thread: Thread, answer: DecodeAnswer) => {
     const waiting = take(thread);
     if (waiting === undefined || waiting.job.id !== answer.id) return;
-    const {slot} = waiting;
+    const {slot, wanted} = waiting.job;
     if ('fps' in answer) {
-      const {frames, height, width} = waiting.job.wanted;
-      const view = new Uint8Array(memory, slot * clipBytes, frames * height * width * 3);
+      const view = new Uint8Array(slot, 0, wanted.frames * wanted.height * wanted.width * 3);
       waiting.resolve({frames: view, fps: answer.fps, release: once(() => releaseSlot(slot))});
     } else {
       releaseSlot(slot);
@@ -91,15 +90,16 @@ export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOp
     pump();
   };
 
-  /** A thread that died or was killed: its sample gets the error, another thread takes its place. */
-  const fail = (thread: Thread, error: Error) => {
+  /** A thread that died or hangs is left to itself, with its slot, which it may still write to; a new one takes over. */
+  const replace = (thread: Thread, error: Error) => {
     thread.worker.removeAllListeners();
     thread.worker.on('error', () => {});
+    thread.worker.postMessage('close');
     const waiting = take(thread);
     if (closed) return;
     start(thread);
     if (waiting !== undefined) {
-      releaseSlot(waiting.slot);
+      releaseSlot(newSlot());
       waiting.reject(error);
     }
     pump();
@@ -118,34 +118,49 @@ export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOp
       if (waiting === undefined) return;
       thread.waiting = waiting;
       const limit = waiting.job.wanted.timeoutMs;
-      thread.timer = setTimeout(() => {
-        const {worker} = thread;
-        fail(thread, new BadSample('timeout', `The decoder did not finish within ${limit} ms.`));
-        worker.terminate().catch(() => {});
-      }, limit);
+      const timedOut = () =>
+        replace(thread, new BadSample('timeout', `The decoder did not finish within ${limit} ms.`));
+      thread.timer = setTimeout(timedOut, limit);
       thread.worker.postMessage(waiting.job, [waiting.job.bytes.buffer as ArrayBuffer]);
     }
   };
 
   return {
     async decode(bytes, extension, wanted) {
-      if (closed) throw new Error('The decode pool is closed.');
-      const own = free.pop();
-      const slot = own ?? (await new Promise<number>(resolve => slotWaiters.push(resolve)));
+      if (closed) throw new Error(closedMessage);
+      const slot = free.pop() ?? (await new Promise<SharedArrayBuffer>(resolve => slotWaiters.push(resolve)));
+      if (closed) throw new Error(closedMessage);
       return new Promise((resolve, reject) => {
         // Copied: a member's buffer may be larger than the member, and what is sent is gone here.
-        const job = {id: nextId++, bytes: bytes.slice(), extension, wanted, offset: slot * clipBytes};
-        queue.push({job, slot, resolve, reject});
+        queue.push({job: {id: nextId++, bytes: bytes.slice(), extension, wanted, slot}, resolve, reject});
         pump();
       });
     },
     async close() {
       closed = true;
-      for (const thread of pool) take(thread)?.reject(new Error('The decode pool was closed.'));
-      for (const {reject} of queue.splice(0)) reject(new Error('The decode pool was closed.'));
-      await Promise.all(pool.map(({worker}) => worker.terminate()));
+      for (const {reject} of queue.splice(0)) reject(new Error(closedMessage));
+      for (const waiter of slotWaiters.splice(0)) waiter(newSlot());
+      for (const thread of pool) {
+        const busy = thread.waiting !== undefined;
+        thread.worker.removeAllListeners();
+        thread.worker.on('error', () => {});
+        const ended = new Promise(resolve => thread.worker.once('exit', resolve));
+        take(thread)?.reject(new Error(closedMessage));
+        thread.worker.ref();
+        thread.worker.postMessage('close');
+        ending.push(busy ? Promise.race([ended, patience()]) : ended);
+      }
+      await Promise.all(ending);
+      for (const {worker} of pool) worker.unref();
     },
   };
+}
+
+const closedMessage = 'The decode pool is closed.';
+
+/** How long closing waits for a thread in the middle of a sample. */
+function patience(): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, 5000).unref());
 }
 
 function once(run: () => void): () => void {

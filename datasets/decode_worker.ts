@@ -9,8 +9,8 @@ export interface DecodeJob {
   bytes: Uint8Array;
   extension: string;
   wanted: ClipWanted;
-  /** Byte offset of the slot in the shared memory. */
-  offset: number;
+  /** The slot: shared memory of at least one clip. */
+  slot: SharedArrayBuffer;
 }
 
 export type DecodeAnswer =
@@ -19,21 +19,22 @@ export type DecodeAnswer =
   | {id: number; error: string; user: boolean};
 
 export interface DecodeWorkerData {
-  memory: SharedArrayBuffer;
   engine: VideoEngine | 'auto';
 }
 
 if (parentPort !== null) {
   const port = parentPort;
-  const {memory, engine} = workerData as DecodeWorkerData;
+  const {engine} = workerData as DecodeWorkerData;
   let reader: Promise<VideoReader> | undefined;
   const open = () => {
     reader ??= openVideoReader(engine);
     return reader;
   };
-  port.on('message', (job: DecodeJob) => {
+  port.on('message', (job: DecodeJob | 'close') => {
+    // Ends by itself: a thread that is terminated while native code runs takes the process down.
+    if (job === 'close') return port.close();
     const size = job.wanted.frames * job.wanted.height * job.wanted.width * 3;
-    const into = new Uint8Array(memory, job.offset, size);
+    const into = new Uint8Array(job.slot, 0, size);
     decodeMedia(job.bytes, job.extension, job.wanted, into, open).then(
       ({fps}) => port.postMessage({id: job.id, fps} satisfies DecodeAnswer),
       (error: unknown) => port.postMessage(answerOf(job.id, error)),

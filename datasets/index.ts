@@ -1,6 +1,11 @@
 // Data for training: shards in, batches of clips out; and the tools that write shards and videos.
 export {type BadReason, BadSample, badReasons} from './bad_sample.ts';
 export type {BadSampleReport, DataConfig, DataPosition, VideoBatch} from './batch.ts';
+export {type BatchesOptions, batches, type HeldOutClips, heldOutClips} from './batches.ts';
+export {type CameraOptions, defaultCamera} from './camera.ts';
+export type {ClipCodec} from './clip_file.ts';
+export {type BadFile, type ShardFolderOptions, type ShardReport, shardFolder} from './shard_folder.ts';
+export {contactSheet, type SheetOptions, type SheetRow, writeContactSheet} from './video/contact_sheet.ts';
 export {type EncodeOptions, type Frames, openVideoEncoder, type VideoEncoder} from './video/video_encoder.ts';
 export {
   type Crop,
@@ -12,3 +17,4 @@ export {
   type VideoLimits,
   type VideoReader,
 } from './video/video_reader.ts';
+export {type WriteVideoOptions, writeVideo} from './video/write_video.ts';

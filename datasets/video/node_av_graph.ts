@@ -16,6 +16,7 @@ export interface FilterChain {
 export function filterChain(av: Av, source: string, filters: string): FilterChain {
   const graph = new av.FilterGraph();
   graph.alloc();
+  graph.setOption('threads', '1'); // the decode pool is the parallelism
   try {
     const parts = [['buffer', source], ...filters.split(',').map(part => split(part)), ['buffersink', '']] as const;
     const chain = parts.map(([name, args], n) => {
