@@ -1,0 +1,36 @@
+// What the rest of the project sees of an engine: which TensorFlow.js backend computes, how it is described in logs and
+// checkpoints, and how gradients are taken on it.
+import type * as tf from '../tf.ts';
+
+/** Best first: the order in which `auto` tries them. */
+export const engineNames = ['torch', 'node-gpu', 'wasm', 'cpu'] as const;
+export type EngineName = (typeof engineNames)[number];
+
+/** What float32 tensors are stored and multiplied in. Only torch has more than fp32. */
+export type Precision = 'fp32' | 'tf32' | 'bf16';
+
+/** What opening a backend tells about it. */
+export interface OpenedBackend {
+  /** Where it computes, for people: 'CPU, SIMD', 'cuda: NVIDIA H200'. */
+  device: string;
+  threads: number;
+  /** Build, CPU type, threads: what results can depend on. */
+  describe: Record<string, string | number>;
+  precision?: Precision;
+  /** Records `fn` as one unit of work to replay, where the backend can. */
+  capture?<A extends unknown[]>(fn: (...args: A) => void): (...args: A) => void;
+}
+
+export interface Engine extends Required<Omit<OpenedBackend, 'describe'>> {
+  name: EngineName;
+  /** Better engines that were not taken, with the reason. */
+  passedOver: {engine: EngineName; why: string}[];
+  memory(): {tensors: number; bytes: number};
+  /**
+   * The loss and its gradient for each variable, in their order: the numbers of tf.variableGrads with less work and memory.
+   * A variable that the loss does not depend on has a gradient of zeros. The caller disposes of value and grads.
+   */
+  valueAndGrads(loss: () => tf.Scalar, variables: tf.Variable[]): {value: tf.Scalar; grads: tf.Tensor[]};
+  /** Build, CPU type, threads: what is recorded in checkpoints, since equal bytes are promised for equal values only. */
+  describe(): Record<string, string | number>;
+}

@@ -1,0 +1,59 @@
+// The `torch` engine: this project's backend over libtorch. The only file outside packages/tfjs-backend-torch that names it.
+import {UserError} from '../platform/user_error.ts';
+import * as tf from '../tf.ts';
+import {host} from './cpu.ts';
+import type {OpenedBackend, Precision} from './engine.ts';
+
+const HOW = 'run "npm run build:torch"';
+
+/** The package's exports used here, all optional: a build of another version is refused with a sentence, not a crash. */
+interface TorchPackage {
+  findBuild?(): {version: string; device: string} | undefined;
+  configure?(options: {precision: Precision}): void;
+  describe?(): {device: string; threads: number; precision?: Precision} & Record<string, string | number>;
+  capture?<A extends unknown[]>(fn: (...args: A) => void): (...args: A) => void;
+}
+
+/** What is built, or one sentence why nothing is. Loads no native code. */
+export async function torchBuild(): Promise<{version: string; device: string} | {why: string}> {
+  try {
+    const build = (await load()).findBuild?.();
+    return build ?? {why: `not built: ${HOW}`};
+  } catch (error) {
+    return {why: `not built: ${HOW} (${firstLine(error)})`};
+  }
+}
+
+/** @throws UserError with the reason where it is not built or does not load. */
+export async function openTorch(precision: Precision): Promise<OpenedBackend> {
+  const build = await torchBuild();
+  if ('why' in build) throw new UserError(`The torch engine is not available: ${build.why}.`);
+  try {
+    const torch = await load();
+    torch.configure?.({precision});
+    if (!(await tf.setBackend('torch'))) throw new Error('its backend did not initialise');
+    await tf.ready();
+    const {device = build.device, threads = 1, precision: used = precision, ...rest} = torch.describe?.() ?? {};
+    const capture = torch.capture;
+    return {
+      device: String(device),
+      threads: Number(threads),
+      precision: used,
+      describe: {...host(), ...rest, libtorch: build.version, device: String(device), threads: Number(threads)},
+      ...(capture ? {capture} : {}),
+    };
+  } catch (error) {
+    throw new UserError(
+      `The torch engine, built for libtorch ${build.version}, did not load: ${firstLine(error)}. To build it again, ${HOW}.`,
+      {cause: error},
+    );
+  }
+}
+
+async function load(): Promise<TorchPackage> {
+  return (await import('tfjs-backend-torch')) as TorchPackage;
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n')[0]!;
+}
