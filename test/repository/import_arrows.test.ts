@@ -17,6 +17,7 @@ const allowed: Record<string, readonly string[]> = {
   'src/weights': ['src/platform', 'src/layers', 'src/models'],
   'src/engine': ['src/ops', 'src/platform', 'tfjs-backend-torch'],
   'src/export': ['src/platform', 'src/models', 'src/layers', 'src/ops', 'src/weights', 'src/engine', 'src/diffusion'],
+  'src/golden': ['src/weights', 'src/models', 'src/layers', 'src/ops', 'src/diffusion', 'src/platform'],
   'src/config': ['src/platform', 'src/models', 'src/layers', 'src/diffusion', 'src/engine'],
   src: ['src/*'],
   datasets: ['src/random', 'src/weights', 'src/platform', 'webdataset-ts'],

@@ -1,0 +1,158 @@
+// The three kinds of stage a UNet is made of: down a level, the middle, up a level. Each takes what all its layers need
+// in one `UNetPlace`.
+import * as tf from '../tf.ts';
+import {Block, type BlockArgs} from './block.ts';
+import {Downsample, Upsample} from './resample.ts';
+import {VideoResBlock, type VideoResBlockOptions} from './temporal_resnet.ts';
+import {VideoTransformer, type VideoTransformerOptions} from './transformer.ts';
+
+/** What every layer of a UNet may look at besides its input. */
+export interface UNetPlace {
+  /** The timestep (and class) embedding after its SiLU, [B,E]. */
+  readonly embedding: tf.Tensor2D;
+  readonly context?: tf.Tensor3D | undefined;
+  readonly temporalContext?: tf.Tensor3D | undefined;
+  /** Frames per video; absent: the image model, and no temporal layer runs. */
+  readonly frames?: number | undefined;
+  /** Features of the given frames at each level, finest first. */
+  readonly given?: readonly tf.Tensor5D[] | undefined;
+}
+
+/** What all layers of one stage share. */
+export interface StageOptions {
+  /** 0 is the finest. */
+  readonly level: number;
+  readonly embedding: number;
+  readonly groups: number;
+  readonly epsilon: number;
+  /** Absent: no attention at this level. */
+  readonly transformer?: Omit<VideoTransformerOptions, 'channels' | 'groups'>;
+  readonly temporalConv?: VideoResBlockOptions['temporal'];
+}
+
+abstract class Stage<Options extends StageOptions> extends Block<Options> {
+  protected readonly resnets: VideoResBlock[] = [];
+  protected readonly attentions: VideoTransformer[] = [];
+
+  protected addResnet(inputs: number, outputs: number): void {
+    const {embedding, groups, epsilon, temporalConv: temporal} = this.options;
+    const options = {spatial: {inputs, outputs, embedding, groups, epsilon}, ...(temporal ? {temporal} : {})};
+    this.resnets.push(this.child(`resnets.${this.resnets.length}`, new VideoResBlock(options)));
+  }
+
+  protected addTransformer(channels: number): void {
+    const {groups, transformer} = this.options;
+    if (!transformer) return;
+    const block = new VideoTransformer({channels, groups, ...transformer});
+    this.attentions.push(this.child(`attentions.${this.attentions.length}`, block));
+  }
+
+  protected resnet(i: number, x: tf.Tensor4D, place: UNetPlace): tf.Tensor4D {
+    return this.resnets[i]!.forward(x, place.embedding, this.video(place));
+  }
+
+  protected attend(i: number, x: tf.Tensor4D, place: UNetPlace): tf.Tensor4D {
+    return this.attentions[i]?.forward(x, place.context, this.video(place), place.temporalContext) ?? x;
+  }
+
+  private video({frames, given}: UNetPlace) {
+    return frames === undefined ? undefined : {frames, given: given?.[this.options.level]};
+  }
+}
+
+export interface DownStageOptions extends StageOptions {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly layers: number;
+  readonly downsample: boolean;
+}
+
+/** Residual blocks (with transformers), each output kept for the way up, then half the size. */
+export class DownStage extends Stage<DownStageOptions> {
+  static readonly className = 'VideoLdmDownStage';
+  private readonly downsample: Downsample | undefined;
+
+  constructor(options: DownStageOptions & BlockArgs) {
+    super(options);
+    const {inputs, outputs, layers, downsample} = options;
+    for (let i = 0; i < layers; i++) this.addTransformer(outputs);
+    for (let i = 0; i < layers; i++) this.addResnet(i === 0 ? inputs : outputs, outputs);
+    if (downsample) this.downsample = this.child('downsamplers.0', new Downsample({channels: outputs, pad: 'all'}));
+  }
+
+  /** Every output in order; the last is what goes on. */
+  forward(x: tf.Tensor4D, place: UNetPlace): tf.Tensor4D[] {
+    return tf.tidy(() => {
+      const outputs: tf.Tensor4D[] = [];
+      let h = x;
+      for (let i = 0; i < this.resnets.length; i++) {
+        h = this.attend(i, this.resnet(i, h, place), place);
+        outputs.push(h);
+      }
+      if (this.downsample) outputs.push(this.downsample.forward(h));
+      return outputs;
+    });
+  }
+}
+
+export interface MidStageOptions extends StageOptions {
+  readonly channels: number;
+}
+
+/** Residual block, transformer, residual block. */
+export class MidStage extends Stage<MidStageOptions> {
+  static readonly className = 'VideoLdmMidStage';
+
+  constructor(options: MidStageOptions & BlockArgs) {
+    super(options);
+    const {channels} = options;
+    this.addTransformer(channels);
+    this.addResnet(channels, channels);
+    this.addResnet(channels, channels);
+  }
+
+  forward(x: tf.Tensor4D, place: UNetPlace): tf.Tensor4D {
+    return tf.tidy(() => this.resnet(1, this.attend(0, this.resnet(0, x, place), place), place));
+  }
+}
+
+export interface UpStageOptions extends StageOptions {
+  /** Channels coming from the stage before. */
+  readonly inputs: number;
+  readonly outputs: number;
+  /** Channels of the maps kept on the way down, in the order they are taken. */
+  readonly skips: readonly number[];
+  readonly upsample: boolean;
+}
+
+/** Residual blocks (with transformers) over the input joined with a kept map each, then twice the size. */
+export class UpStage extends Stage<UpStageOptions> {
+  static readonly className = 'VideoLdmUpStage';
+  private readonly upsample: Upsample | undefined;
+
+  constructor(options: UpStageOptions & BlockArgs) {
+    super(options);
+    const {inputs, outputs, skips, upsample} = options;
+    for (let i = 0; i < skips.length; i++) this.addTransformer(outputs);
+    for (const [i, skip] of skips.entries()) this.addResnet((i === 0 ? inputs : outputs) + skip, outputs);
+    if (upsample) this.upsample = this.child('upsamplers.0', new Upsample({channels: outputs}));
+  }
+
+  /** `skips` in the order they are taken; `size` [h,w]: what the next stage's maps have. */
+  forward(
+    x: tf.Tensor4D,
+    skips: readonly tf.Tensor4D[],
+    place: UNetPlace,
+    size?: readonly [number, number],
+  ): tf.Tensor4D {
+    return tf.tidy(() => {
+      let h = x;
+      for (let i = 0; i < this.resnets.length; i++) {
+        h = this.attend(i, this.resnet(i, tf.concat([h, skips[i]!], 3), place), place);
+      }
+      return this.upsample ? this.upsample.forward(h, size) : h;
+    });
+  }
+}
+
+for (const layer of [DownStage, MidStage, UpStage]) tf.serialization.registerClass(layer);
