@@ -20,6 +20,11 @@ export interface ByteSource {
 const TRUSTED_BYTES = 8 * 2 ** 20;
 const EMPTY = new Uint8Array(0);
 
+/** Memory of its own ArrayBuffer; not cleared first where that would cost more than it takes to allocate. */
+function ownBuffer(count: number): Uint8Array {
+  return count <= 16_384 ? new Uint8Array(count) : new Uint8Array(Buffer.allocUnsafeSlow(count).buffer);
+}
+
 /** A forward reader with a position. Everything it returns by `take` is the caller's own memory. */
 export class ByteReader {
   readonly source: ByteSource;
@@ -73,13 +78,27 @@ export class ByteReader {
     );
   }
 
+  /** The next 512 bytes if they have come already, without waiting; valid until the next call. */
+  blockNow(): Uint8Array | undefined {
+    if (this.#chunk.length - this.#at < 512) return undefined;
+    const view = this.#chunk.subarray(this.#at, this.#at + 512);
+    this.#advance(512);
+    return view;
+  }
+
+  /** `take(count)` and then `skip(padding)` if the bytes have come already, without waiting. */
+  takeNow(count: number, padding: number): Uint8Array | undefined {
+    if (this.#chunk.length - this.#at < count + padding) return undefined;
+    const target = ownBuffer(count);
+    target.set(this.#chunk.subarray(this.#at, this.#at + count));
+    this.#advance(count + padding);
+    return target;
+  }
+
   /** The next 512 bytes, valid until the next call; undefined when the source ends exactly here. */
   async block(): Promise<Uint8Array | undefined> {
-    if (this.#chunk.length - this.#at >= 512) {
-      const view = this.#chunk.subarray(this.#at, this.#at + 512);
-      this.#advance(512);
-      return view;
-    }
+    const ready = this.blockNow();
+    if (ready) return ready;
     if (!(await this.#fill())) return undefined;
     await this.#copyTo(this.#edge);
     return this.#edge;
@@ -101,7 +120,7 @@ export class ByteReader {
       throw this.#truncated(count, Math.max(0, this.source.size - this.#position));
     }
     if (count <= TRUSTED_BYTES || this.source.size !== undefined) {
-      const target = new Uint8Array(Buffer.allocUnsafeSlow(count).buffer);
+      const target = ownBuffer(count);
       await this.#copyTo(target);
       return target;
     }

@@ -86,8 +86,13 @@ export async function* groupMembers(reader: ByteReader, options: GroupOptions): 
         await skipMember(reader, member);
         continue;
       }
-      current.members[split.extension] = await reader.take(member.size);
-      await reader.skip(paddingOf(member.size));
+      const padding = paddingOf(member.size);
+      let data = reader.takeNow(member.size, padding);
+      if (!data) {
+        data = await reader.take(member.size);
+        await reader.skip(padding);
+      }
+      current.members[split.extension] = data;
     }
   } catch (error) {
     throw withKey(error, current?.key);

@@ -1,7 +1,7 @@
 // Samples out of shards: the order of an epoch, the split among ranks and workers, and the exact resume.
 import {type ErrorCode, type ErrorHandler, throwError, WebDatasetError} from './errors.ts';
 import {type Grouped, groupMembers} from './group.ts';
-import {type OpenOptions, openShard} from './open.ts';
+import {forgetShard, type OpenOptions, openShard, prepareShards} from './open.ts';
 import {fingerprint, keyOf, permutation} from './random.ts';
 import {
   defaultLimits,
@@ -143,49 +143,59 @@ export async function* readShards(options: ReadShardsOptions): AsyncGenerator<Sa
   let resume = options.state === undefined ? undefined : parseState(options.state, list, shards.length);
   let before = resume?.before ?? 0;
 
-  for (let shard = resume?.shard ?? 0; shard < shards.length; shard++) {
-    const name = names[shard]!;
-    let count = resume ? resume.index + 1 : 0;
-    let last = resume;
-    let open: Awaited<ReturnType<typeof openShard>> | undefined;
-    const shardStart = before;
-    const mine = (index: number) => by === 'shard' || (shardStart + index) % parts === part;
-    try {
-      open = await openShard(shards[shard]!, options, resume?.at, resume?.packed);
-      const groups = groupMembers(open.reader, {
-        limits,
-        firstIndex: resume?.index ?? 0,
-        wanted: index => {
-          count = index + 1;
-          return index === resume?.index || mine(index);
-        },
-        extensions,
-      });
-      for await (const group of groups) {
-        if (last) {
-          checkResumed(group, last, name);
-          last = undefined;
-          continue;
+  const leaving = new AbortController();
+  let preparing: Promise<void> = Promise.resolve();
+  try {
+    for (let shard = resume?.shard ?? 0; shard < shards.length; shard++) {
+      const name = names[shard]!;
+      let count = resume ? resume.index + 1 : 0;
+      let last = resume;
+      let open: Awaited<ReturnType<typeof openShard>> | undefined;
+      const shardStart = before;
+      const mine = (index: number) => by === 'shard' || (shardStart + index) % parts === part;
+      try {
+        open = await openShard(shards[shard]!, options, resume?.at, resume?.packed);
+        const following = shards.slice(shard + 1);
+        preparing = preparing.then(() => prepareShards(following, options, leaving.signal));
+        const groups = groupMembers(open.reader, {
+          limits,
+          firstIndex: resume?.index ?? 0,
+          wanted: index => {
+            count = index + 1;
+            return index === resume?.index || mine(index);
+          },
+          extensions,
+        });
+        for await (const group of groups) {
+          if (last) {
+            checkResumed(group, last, name);
+            last = undefined;
+            continue;
+          }
+          if (group.error) {
+            await handle(group.error);
+            continue;
+          }
+          const {key, members, start: at, index} = group;
+          const state: ShardState = {list, shard, at, key, index, before, packed: open.packed};
+          yield {key, shard: name, members, state};
         }
-        if (group.error) {
-          await handle(group.error);
-          continue;
-        }
-        const {key, members, start: at, index} = group;
-        const state: ShardState = {list, shard, at, key, index, before, packed: open.packed};
-        yield {key, shard: name, members, state};
+        if (last) checkResumed(undefined, last, name);
+        if (open.packed) await open.reader.drain(MOST_AFTER_END); // gzip's checksum is at its end
+      } catch (error) {
+        if (last && error instanceof WebDatasetError && DAMAGE.has(error.code)) throw changed(last, name, error);
+        if (!(error instanceof WebDatasetError) || error.scope !== 'shard') throw error;
+        if (DAMAGE.has(error.code)) await forgetShard(shards[shard]!, options);
+        await handle(error);
+      } finally {
+        await open?.reader.close();
       }
-      if (last) checkResumed(undefined, last, name);
-      if (open.packed) await open.reader.drain(MOST_AFTER_END); // gzip's checksum is at its end
-    } catch (error) {
-      if (last && error instanceof WebDatasetError && DAMAGE.has(error.code)) throw changed(last, name, error);
-      if (!(error instanceof WebDatasetError) || error.scope !== 'shard') throw error;
-      await handle(error);
-    } finally {
-      await open?.reader.close();
+      resume = undefined;
+      before += count;
     }
-    resume = undefined;
-    before += count;
+  } finally {
+    leaving.abort();
+    await preparing;
   }
 }
 

@@ -6,10 +6,35 @@ export const BLOCK = 512;
 const MOST_PAX_RECORDS = 1000;
 
 /** A parsed header block. `size` is the bytes of data that follow (before padding), `type` the flag as a character. */
-export interface TarHeader {
-  name: Uint8Array;
+export interface TarHeader extends MemberName {
   size: number;
   type: string;
+}
+
+/** A member's name. */
+export interface MemberName {
+  name: string;
+  /** False when the name's bytes are not UTF-8; `name` then has replacement characters. */
+  readable: boolean;
+}
+
+const utf8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
+
+/** Decodes a name up to its first NUL, if it has one. */
+export function decodeName(bytes: Uint8Array): MemberName {
+  let end = 0;
+  while (end < bytes.length && bytes[end]! - 1 < 0x7f && bytes[end] !== 0) end++;
+  if (end === bytes.length || bytes[end] === 0) return {name: latin1(bytes, end), readable: true};
+  const cut = bytes.subarray(0, bytes.includes(0) ? bytes.indexOf(0) : bytes.length);
+  try {
+    return {name: utf8.decode(cut), readable: true};
+  } catch {
+    return {name: Buffer.from(cut).toString('utf8'), readable: false};
+  }
+}
+
+function latin1(bytes: Uint8Array, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, end).toString('latin1');
 }
 
 function bad(shard: string, offset: number, what: string): WebDatasetError {
@@ -21,23 +46,22 @@ function upToNul(bytes: Uint8Array): Uint8Array {
   return end < 0 ? bytes : bytes.subarray(0, end);
 }
 
-/** Octal text, or GNU's base 256; undefined when it is neither, negative, or beyond 2^53. */
-function parseNumber(field: Uint8Array): number | undefined {
-  if (field[0]! & 0x80) {
-    if (field[0] !== 0x80) return undefined; // negative, or beyond 2^88
-    let value = 0;
-    for (let at = 1; at < field.length; at++) value = value * 256 + field[at]!;
+/** Octal text, or GNU's base 256, in bytes from..to; undefined when it is neither, negative, or beyond 2^53. */
+function parseNumber(block: Uint8Array, from: number, to: number): number | undefined {
+  let value = 0;
+  let at = from;
+  if (block[at]! & 0x80) {
+    if (block[at] !== 0x80) return undefined; // negative, or beyond 2^88
+    while (++at < to) value = value * 256 + block[at]!;
     return Number.isSafeInteger(value) ? value : undefined;
   }
-  let value = 0;
-  let at = 0;
-  while (at < field.length && field[at] === 0x20) at++;
-  for (; at < field.length; at++) {
-    const digit = field[at]! - 0x30;
+  while (at < to && block[at] === 0x20) at++;
+  for (; at < to; at++) {
+    const digit = block[at]! - 0x30;
     if (digit < 0 || digit > 7) break;
     value = value * 8 + digit;
   }
-  for (; at < field.length; at++) if (field[at] !== 0 && field[at] !== 0x20) return undefined;
+  for (; at < to; at++) if (block[at] !== 0 && block[at] !== 0x20) return undefined;
   return value;
 }
 
@@ -50,37 +74,33 @@ export function isZero(block: Uint8Array): boolean {
 /** Parses a block that is not zero; throws 'bad-checksum' or 'bad-header' (scope 'shard': what follows cannot be found). */
 export function parseHeader(block: Uint8Array, shard: string, offset: number): TarHeader {
   let sum = 8 * 0x20;
-  let signed = 8 * 0x20; // some old writers summed signed bytes
+  let high = 0; // bytes above 127: some old writers summed signed bytes
   for (let at = 0; at < BLOCK; at++) {
     if (at === 148) at = 156;
     const byte = block[at]!;
     sum += byte;
-    signed += byte > 127 ? byte - 256 : byte;
+    high += byte >> 7;
   }
-  const stated = parseNumber(block.subarray(148, 156));
-  if (stated === undefined || (stated !== sum && stated !== signed)) {
+  const stated = parseNumber(block, 148, 156);
+  if (stated === undefined || (stated !== sum && stated !== sum - 256 * high)) {
     const what = offset === 0 ? 'this is not a tar file, or its' : 'the tar is damaged: its';
     throw new WebDatasetError('bad-checksum', `${what} header at byte ${offset} has a wrong checksum`, {
       scope: 'shard',
       shard,
     });
   }
-  const size = parseNumber(block.subarray(124, 136));
+  const size = parseNumber(block, 124, 136);
   if (size === undefined) throw bad(shard, offset, 'has a size that is not a number in range');
-  let name = upToNul(block.subarray(0, 100));
-  const posix = block[257] === 0x75 && block[258] === 0x73 && block[261] === 0x72 && block[262] === 0; // 'us..r\0'
-  if (posix && block[345] !== 0) {
-    const prefix = upToNul(block.subarray(345, 500));
-    const joined = new Uint8Array(prefix.length + 1 + name.length);
-    joined.set(prefix);
-    joined[prefix.length] = 0x2f;
-    joined.set(name, prefix.length + 1);
-    name = joined;
-  } else {
-    name = name.slice();
-  }
   const flag = block[156]!;
-  return {name, size, type: flag === 0 ? '0' : String.fromCharCode(flag)};
+  const type = flag === 0 ? '0' : String.fromCharCode(flag);
+  const posix = block[257] === 0x75 && block[258] === 0x73 && block[261] === 0x72 && block[262] === 0; // 'us..r\0'
+  const short = block.subarray(0, 100);
+  if (!posix || block[345] === 0) return {...decodeName(short), size, type};
+  return {
+    ...decodeName(Buffer.concat([upToNul(block.subarray(345, 500)), Buffer.from('/'), upToNul(short)])),
+    size,
+    type,
+  };
 }
 
 /** The records of a PAX header ("LENGTH KEY=VALUE\n"), values as bytes. Throws 'bad-header'. */

@@ -1,15 +1,12 @@
 // Walks the members of one tar: names and sizes first, data only when asked for. Own code rather than tar-stream because
 // resuming needs each member's byte offset, and hostile headers must be refused before anything is read for them.
 import type {ByteReader} from './bytes.ts';
-import {WebDatasetError} from './errors.ts';
-import {BLOCK, isZero, paddingOf, parseHeader, parsePax, paxNumber} from './tar_header.ts';
+import {type ErrorCode, WebDatasetError} from './errors.ts';
+import {BLOCK, decodeName, isZero, type MemberName, paddingOf, parseHeader, parsePax, paxNumber} from './tar_header.ts';
 import type {Limits} from './types.ts';
 
 /** A regular file in the tar. Its data comes next in the reader: take or skip exactly `size` bytes, then `paddingOf(size)`. */
-export interface Member {
-  name: string;
-  /** False when the name's bytes are not UTF-8; `name` then has replacement characters. */
-  readable: boolean;
+export interface Member extends MemberName {
   size: number;
   /** The byte at which the member begins, extension headers included: reading can start there. */
   start: number;
@@ -17,24 +14,13 @@ export interface Member {
 
 const MOST_EXTENSIONS = 64;
 const NO_DATA = '123456'; // links, devices, folders: whatever their size field says
-const utf8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
-
-function decodeName(bytes: Uint8Array): {name: string; readable: boolean} {
-  try {
-    return {name: utf8.decode(bytes), readable: true};
-  } catch {
-    return {name: Buffer.from(bytes).toString('utf8'), readable: false};
-  }
-}
-
 /**
  * The next regular file, or undefined at the end of the archive. Folders, links and devices are passed over, as Python's
  * webdataset does. The reader must stand at a header. Errors are of scope 'shard'.
  */
 export async function nextMember(reader: ByteReader, limits: Limits): Promise<Member | undefined> {
   const shard = reader.source.name;
-  const fail = (code: 'bad-header' | 'bad-end' | 'truncated' | 'unsupported' | 'header-too-large', message: string) =>
-    new WebDatasetError(code, message, {scope: 'shard', shard});
+  const fail = (code: ErrorCode, message: string) => new WebDatasetError(code, message, {scope: 'shard', shard});
   let start = reader.position;
   let extensions = 0;
   let longName: Uint8Array | undefined;
@@ -42,7 +28,7 @@ export async function nextMember(reader: ByteReader, limits: Limits): Promise<Me
   let paxSize: number | undefined;
   for (;;) {
     const offset = reader.position;
-    const block = await reader.block();
+    const block = reader.blockNow() ?? (await reader.block());
     if (block === undefined) {
       const message =
         offset === 0 ? 'the file is empty' : `the tar is truncated: it stops at byte ${offset} without an end mark`;
@@ -75,8 +61,7 @@ export async function nextMember(reader: ByteReader, limits: Limits): Promise<Me
       } else {
         const data = await reader.take(header.size);
         if (header.type === 'L') {
-          const end = data.indexOf(0);
-          longName = end < 0 ? data : data.subarray(0, end);
+          longName = data;
         } else {
           const records = parsePax(data, shard, offset);
           for (const name of records.keys()) {
@@ -95,14 +80,15 @@ export async function nextMember(reader: ByteReader, limits: Limits): Promise<Me
     const size = paxSize ?? header.size;
     if (size > Number.MAX_SAFE_INTEGER - offset - 2 * BLOCK)
       throw fail('bad-header', `the member at byte ${offset} has the absurd size ${size}`);
-    const name = paxName ?? longName ?? header.name;
-    if (name.length > limits.nameBytes) {
-      const found = `${name.length} bytes, at most ${limits.nameBytes} are read (limits.nameBytes)`;
+    const long = paxName ?? longName;
+    if (long && long.length > limits.nameBytes) {
+      const found = `${long.length} bytes, at most ${limits.nameBytes} are read (limits.nameBytes)`;
       throw fail('header-too-large', `the member at byte ${offset} has a name of ${found}`);
     }
+    const {name, readable} = long ? decodeName(long) : header;
     // Old tars mark a folder by a slash at the end alone.
-    const isFile = (header.type === '0' || header.type === '7') && name.at(-1) !== 0x2f;
-    if (isFile) return {...decodeName(name), size, start};
+    const isFile = (header.type === '0' || header.type === '7') && !name.endsWith('/');
+    if (isFile) return {name, readable, size, start};
     if (!NO_DATA.includes(header.type)) await reader.skip(size + paddingOf(size));
     start = reader.position;
     extensions = 0;

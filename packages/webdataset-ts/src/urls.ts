@@ -43,6 +43,6 @@ export function schemeOf(url: string): Scheme {
 
 /** The shard's address without user, password, query and fragment: safe in logs, and stable when a signature changes. */
 export function shardName(url: string): string {
-  if (!/^[a-z][a-z0-9+.-]+:\/\//i.test(url)) return url;
+  if (!/^https?:\/\//i.test(url)) return url;
   return url.replace(/[?#].*$/s, '').replace(/^([^:]+:\/\/)[^/@]*@/, '$1');
 }
