@@ -21,9 +21,13 @@ export interface FeatureNet {
 }
 
 export async function loadInception(): Promise<FeatureNet> {
-  const {InceptionV3Model} = createRequire(import.meta.url)('nsfwjs/models/inception_v3') as {InceptionV3Model: PackagedModel};
+  const {InceptionV3Model} = createRequire(import.meta.url)('nsfwjs/models/inception_v3') as {
+    InceptionV3Model: PackagedModel;
+  };
   const {default: topology} = await InceptionV3Model.modelJson();
-  const parts = await Promise.all(InceptionV3Model.weightBundles.map(async load => Buffer.from((await load()).default, 'base64')));
+  const parts = await Promise.all(
+    InceptionV3Model.weightBundles.map(async load => Buffer.from((await load()).default, 'base64')),
+  );
   const bytes = Buffer.concat(parts);
   const whole = await loadLayersModel({
     load: async () => ({

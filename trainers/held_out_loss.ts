@@ -1,7 +1,6 @@
 // Held-out noise-prediction loss: the same clips, the same noise, the same timesteps at every evaluation, so that two
 // figures differ by the weights alone.
-import {addNoise, type NoiseSchedule, type PredictionType, predictionTarget} from '../src/diffusion/index.ts';
-import {normals} from '../src/random/index.ts';
+import {type Denoise, diffusionLoss, type NoiseSchedule, noiseTensor, type Prediction} from '../src/diffusion/index.ts';
 import * as tf from '../src/tf.ts';
 
 export interface HeldOutSet {
@@ -24,8 +23,8 @@ export function quantileTimesteps(count: number, steps: number): number[] {
  */
 export async function heldOutLoss(
   set: HeldOutSet,
-  denoise: (noisy: tf.Tensor, timesteps: tf.Tensor1D) => tf.Tensor,
-  diffusion: {schedule: NoiseSchedule; prediction: PredictionType},
+  denoise: Denoise,
+  diffusion: {schedule: NoiseSchedule; prediction: Prediction},
   order?: (clip: number) => readonly number[],
 ): Promise<{mean: number; perTimestep: {timestep: number; loss: number}[]}> {
   const {schedule, prediction} = diffusion;
@@ -36,11 +35,9 @@ export async function heldOutLoss(
       const loss = tf.tidy(() => {
         const latents = order ? tf.gather(clip, [...order(index)], 1) : clip;
         const at = {seed: set.seed, stream: 'heldOutNoise' as const, step: index * schedule.config.steps + timestep};
-        const noise = tf.tensor(normals(at, clip.size), clip.shape);
+        const noise = noiseTensor(at, clip.shape);
         const timesteps = tf.tensor1d([timestep], 'int32');
-        const predicted = denoise(addNoise(schedule, latents, noise, [timestep]), timesteps);
-        const target = predictionTarget(prediction, schedule, latents, noise, [timestep]);
-        return tf.mean(tf.square(tf.sub(predicted, target)));
+        return diffusionLoss({denoise, latents, noise, timesteps, schedule, prediction});
       });
       sum += (await loss.data())[0]!;
       loss.dispose();

@@ -1,1 +1,5 @@
-export {};
+// Training: one recipe per stage, one shared loop.
+export {type LoadedRun, loadRun} from './load_run.ts';
+export type {Recipe, StepPlace, TrainedWeight} from './recipe.ts';
+export {type SampleRunOptions, sampleRun} from './sample.ts';
+export {type TrainOptions, type TrainResult, train} from './train.ts';

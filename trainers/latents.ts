@@ -1,35 +1,84 @@
-// Batch -> latents, by the frozen autoencoder: uint8 frames -> pixels -> raw latents (sampled) -> latents.
+// Batch -> what the diffusion loss takes: frames -> pixels -> raw latents (sampled from the posterior) -> latents, by the
+// frozen autoencoder; noise and timesteps drawn for the step.
 import type {VideoBatch} from '../datasets/index.ts';
+import {type NoiseSchedule, noiseTensor} from '../src/diffusion/index.ts';
 import {type AutoencoderKL, framesToPixels, rawToLatents, sampleRawLatents} from '../src/models/index.ts';
-import {normals} from '../src/random/index.ts';
+import {integers, type StreamName} from '../src/random/index.ts';
 import * as tf from '../src/tf.ts';
 import type {StepPlace} from './recipe.ts';
 
-/** Random numbers a micro-batch may use of one stream; 256 micro-batches fit. */
+/** Random numbers that one micro-batch may use of a stream; 256 micro-batches fit into a step. */
 const MICRO_BATCH_STRIDE = 2 ** 26;
+
+/** The run's seed and where in the run numbers are drawn. */
+export interface StepRandom {
+  readonly seed: number;
+  readonly place: StepPlace;
+}
+
+export type DiffusionInputs = {latents: tf.Tensor; noise: tf.Tensor; timesteps: tf.Tensor1D};
 
 /** Pixels [B*T,H,W,3] in [-1,1] of a batch. */
 export function batchPixels(batch: VideoBatch): tf.Tensor4D {
   const [b, t, h, w] = batch.shape;
-  return tf.tidy(() => framesToPixels(tf.tensor4d(batch.frames, [b * t, h, w, 3], 'int32')) as tf.Tensor4D);
+  return tf.tidy(() => framesToPixels(tf.tensor4d(batch.frames, [b * t, h, w, 3], 'int32')));
 }
 
-/**
- * Latents [B,T,h,w,C] of a batch, the posterior sampled with noise of the step (LDM's way), or its mean without `place`.
- */
-export function encodeBatch(autoencoder: AutoencoderKL, batch: VideoBatch, scaleFactor: number, random?: {seed: number; place: StepPlace}): tf.Tensor5D {
+/** Latents [B,T,h,w,C]: a sample of the posterior as LDM trains on, or its mean without `random`. */
+export function encodeBatch(
+  autoencoder: AutoencoderKL,
+  scaleFactor: number,
+  batch: VideoBatch,
+  random?: StepRandom,
+): tf.Tensor5D {
   const [b, t] = batch.shape;
   return tf.tidy(() => {
-    const {mean, logvar} = autoencoder.encode(batchPixels(batch));
+    const posterior = autoencoder.encode(batchPixels(batch));
+    const {mean} = posterior;
     const raw = random
-      ? sampleRawLatents({mean, logvar}, tf.tensor(normals(placeOf('posterior', random), mean.size), mean.shape) as tf.Tensor4D)
+      ? sampleRawLatents(posterior, noiseTensor(placeOf('posterior', random), mean.shape) as tf.Tensor4D)
       : mean;
-    const [, h = 0, w = 0, c = 0] = raw.shape;
-    return tf.reshape(rawToLatents(raw, scaleFactor), [b, t, h, w, c]) as tf.Tensor5D;
+    return tf.reshape<tf.Rank.R5>(rawToLatents(raw, scaleFactor), [
+      b,
+      t,
+      ...(mean.shape.slice(1) as [number, number, number]),
+    ]);
   });
 }
 
-/** Place in a stream of random numbers: micro-batches of a step lie a fixed stretch apart. */
-export function placeOf<S extends string>(stream: S, {seed, place}: {seed: number; place: StepPlace}): {seed: number; stream: S; step: number; offset: number} {
+/** Latents, noise and timesteps of a step. `framesAre: 'images'` makes every frame a sample of its own, [B*T,1,h,w,C]. */
+export function drawDiffusion(draw: {
+  autoencoder: AutoencoderKL;
+  frozen: {scaleFactor: number};
+  batch: VideoBatch;
+  schedule: NoiseSchedule;
+  random: StepRandom;
+  framesAre: 'clip' | 'images';
+}): DiffusionInputs {
+  const {autoencoder, frozen, batch, schedule, random, framesAre} = draw;
+  return tf.tidy(() => {
+    const clips = encodeBatch(autoencoder, frozen.scaleFactor, batch, random);
+    const [b, t, ...frame] = clips.shape;
+    const latents = framesAre === 'images' ? tf.reshape(clips, [b * t, 1, ...frame]) : clips;
+    const count = latents.shape[0]!;
+    const timesteps = tf.tensor1d(integers(placeOf('timesteps', random), count, schedule.config.steps), 'int32');
+    return {latents, noise: noiseTensor(placeOf('noise', random), latents.shape), timesteps};
+  });
+}
+
+/** The fixed latents of held-out clips, each [1,T,h,w,C], kept until disposed of. */
+export function encodeHeldOut(
+  autoencoder: AutoencoderKL,
+  scaleFactor: number,
+  clips: readonly VideoBatch[],
+): tf.Tensor[] {
+  return clips.map(clip => encodeBatch(autoencoder, scaleFactor, clip));
+}
+
+/** A place in a stream of random numbers: the micro-batches of a step lie a fixed stretch apart. */
+export function placeOf<S extends StreamName>(
+  stream: S,
+  {seed, place}: StepRandom,
+): {seed: number; stream: S; step: number; offset: number} {
   return {seed, stream, step: place.step, offset: place.microBatch * MICRO_BATCH_STRIDE};
 }

@@ -3,7 +3,7 @@
 import {appendFileSync, createWriteStream, existsSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
 import {MultiBar, type SingleBar} from 'cli-progress';
 import pino, {type Logger} from 'pino';
-import pretty from 'pino-pretty';
+import {prettyFactory} from 'pino-pretty';
 
 export type LogStyle = 'auto' | 'pretty' | 'json';
 
@@ -17,11 +17,19 @@ export interface RunLog {
 }
 
 /** @param steps length of the run, for the bar; `firstStep` where it goes on. */
-export function openLog(files: {log: string; metrics: string}, options: {style?: LogStyle; verbose?: boolean; steps: number; firstStep: number}): RunLog {
+export function openLog(
+  files: {log: string; metrics: string},
+  options: {style?: LogStyle; verbose?: boolean; steps: number; firstStep: number},
+): RunLog {
   const {style = 'auto', steps, firstStep} = options;
   const terminal = process.stdout.isTTY === true && style !== 'json';
   const bars = terminal
-    ? new MultiBar({format: ' {bar} {value}/{total} | {rate} steps/s | {left} left | loss {loss}', hideCursor: true, barsize: 30, forceRedraw: true})
+    ? new MultiBar({
+        format: ' {bar} {value}/{total} | {rate} steps/s | {left} left | loss {loss}',
+        hideCursor: true,
+        barsize: 30,
+        forceRedraw: true,
+      })
     : undefined;
   let bar: SingleBar | undefined;
 
@@ -30,12 +38,22 @@ export function openLog(files: {log: string; metrics: string}, options: {style?:
     else process.stdout.write(line);
   };
   const human = terminal || style === 'pretty';
-  const console_ = human
-    ? pretty({colorize: terminal, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss', singleLine: true, sync: true, destination: {write} as NodeJS.WritableStream})
-    : {write};
+  const prettify = prettyFactory({
+    colorize: terminal,
+    ignore: 'pid,hostname',
+    translateTime: 'SYS:HH:MM:ss',
+    singleLine: true,
+  });
+  const console_ = {write: (line: string) => write(human ? prettify(line) : line)};
   const file = createWriteStream(files.log, {flags: 'a'});
   const level = options.verbose ? 'debug' : 'info';
-  const logger = pino({level, base: null}, pino.multistream([{level, stream: console_}, {level, stream: file}]));
+  const logger = pino(
+    {level, base: null},
+    pino.multistream([
+      {level, stream: console_},
+      {level, stream: file},
+    ]),
+  );
   dropMetricsAfter(files.metrics, firstStep === 0 ? -1 : firstStep);
 
   return {
@@ -59,7 +77,9 @@ export function openLog(files: {log: string; metrics: string}, options: {style?:
 /** A resumed run repeats the steps after its checkpoint: their first figures go, so that each step stands once. */
 function dropMetricsAfter(path: string, step: number): void {
   if (!existsSync(path)) return;
-  const kept = readFileSync(path, 'utf8').split('\n').filter(line => line !== '' && stepOf(line) <= step);
+  const kept = readFileSync(path, 'utf8')
+    .split('\n')
+    .filter(line => line !== '' && stepOf(line) <= step);
   writeFileSync(`${path}.tmp`, kept.map(line => `${line}\n`).join(''));
   renameSync(`${path}.tmp`, path);
 }

@@ -40,7 +40,8 @@ export interface Loop {
 export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace & {ended: 'finished' | 'stopped'}> {
   const {config, engine, recipe, slots, log, stop} = loop;
   const {steps, accumulate} = config.train;
-  const due = (every: number | undefined, step: number) => every !== undefined && (step % every === 0 || step === steps);
+  const due = (every: number | undefined, step: number) =>
+    every !== undefined && (step % every === 0 || step === steps);
   const throughput = new Throughput();
   const place = {...start};
   let saved = start.step;
@@ -73,7 +74,12 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
     throughput.step(keys.length);
 
     if (due(config.log.every, place.step)) {
-      const figures = {loss, gradientNorm, learningRate: learningRateAt(config.optimizer, step, steps), ...throughput.take()};
+      const figures = {
+        loss,
+        gradientNorm,
+        learningRate: learningRateAt(config.optimizer, step, steps),
+        ...throughput.take(),
+      };
       log.metrics('train', place.step, figures);
       log.logger.info({step: place.step, ...rounded(figures)}, 'train');
     }

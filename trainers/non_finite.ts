@@ -13,8 +13,8 @@ export async function refuseNonFinite(
 ): Promise<never> {
   let culprit = Number.isFinite(loss) ? 'the sum of all gradients' : `the loss (${loss})`;
   for (const [i, {spec, variable}] of slots.entries()) {
-    const weightIsBad = !(await isFinite(variable));
-    if (weightIsBad || !(await isFinite(gradients[i]!))) {
+    const weightIsBad = !(await allFinite(variable));
+    if (weightIsBad || !(await allFinite(gradients[i]!))) {
       culprit = `the ${weightIsBad ? 'weight' : 'gradient of'} ${spec.path}`;
       break;
     }
@@ -25,6 +25,6 @@ export async function refuseNonFinite(
   );
 }
 
-async function isFinite(tensor: tf.Tensor): Promise<boolean> {
+async function allFinite(tensor: tf.Tensor): Promise<boolean> {
   return (await tensor.data()).every(Number.isFinite);
 }

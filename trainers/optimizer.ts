@@ -31,7 +31,12 @@ export function makeSlots(trained: readonly TrainedWeight[]): Slot[] {
 }
 
 /** One update in place. Returns the global gradient norm before clipping; if it is not finite, nothing was changed. */
-export function update(slots: readonly Slot[], gradients: readonly tf.Tensor[], config: OptimizerConfig, at: {step: number; steps: number}): tf.Scalar {
+export function update(
+  slots: readonly Slot[],
+  gradients: readonly tf.Tensor[],
+  config: OptimizerConfig,
+  at: {step: number; steps: number},
+): tf.Scalar {
   const adamW: AdamWSlot[] = slots.map(({variable, m, v, ema}, i) => ({variable, gradient: gradients[i]!, m, v, ema}));
   return adamWStep(adamW, {
     learningRate: learningRateAt(config, at.step, at.steps),

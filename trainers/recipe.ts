@@ -1,7 +1,7 @@
 // What a stage is to the loop: variables to train, a loss, held-out figures. Each stage's file makes one; there is no
 // base class and there are no hooks.
 import type {VideoBatch} from '../datasets/index.ts';
-import type {WeightSpec} from '../src/layers/block.ts';
+import type {Block, WeightSpec} from '../src/layers/block.ts';
 import type * as tf from '../src/tf.ts';
 
 /** A weight that trains, under its name in files. */
@@ -30,4 +30,13 @@ export interface Recipe<Inputs extends tf.TensorContainer = tf.TensorContainer> 
   /** Writes sample videos or reconstructions into `folder`; returns the files. */
   preview?(folder: string, step: number): Promise<string[]>;
   dispose(): void;
+}
+
+/** The weights of a model that are not frozen, in order of declaration. */
+export function trainedWeights(model: Block): TrainedWeight[] {
+  const trainable = model.trainableNamedWeights();
+  return model.weightSpecs().flatMap(spec => {
+    const variable = trainable.get(spec.path);
+    return variable ? [{spec, variable}] : [];
+  });
 }

@@ -41,7 +41,9 @@ export function openRunFolder(config: CommonConfig): RunFolder {
     writeFileSync(run.config, stringify(config));
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new UserError(`The run folder ${run.path} cannot be written (${code}): free the path, mend its permissions or change run.root.`);
+    throw new UserError(
+      `The run folder ${run.path} cannot be written (${code}): free the path, mend its permissions or change run.root.`,
+    );
   }
   return run;
 }

@@ -1,9 +1,12 @@
 // All commands, in the order --help lists them.
-import type {CommandModule} from 'yargs';
+import type {Argv} from 'yargs';
 import {doctor} from './doctor.ts';
 import {inspect} from './inspect.ts';
 import {sample} from './sample.ts';
 import {shard} from './shard.ts';
 import {train} from './train.ts';
 
-export const commands: readonly CommandModule<object, never>[] = [shard, train, sample, inspect, doctor];
+/** Adds every command to a program; each keeps the type of its own arguments. */
+export function addCommands(program: Argv): Argv {
+  return program.command(shard).command(train).command(sample).command(inspect).command(doctor);
+}

@@ -11,8 +11,24 @@ export const doctor: CommandModule<object, {json: boolean}> = {
     const report = await examine();
     if (json) return console.log(JSON.stringify(report, undefined, 2));
     console.log(`video-ldm ${report.version}, Node ${report.node}, ${report.cores} cores, ${report.memoryGiB} GiB\n`);
-    console.log(table(['engine', 'works', 'version', 'device', 'why not, what to install'], report.engines.map(row => [row.engine, row.available ? 'yes' : 'no', row.version ?? '', row.device ?? '', [row.why, row.install].filter(Boolean).join(' ')])));
+    console.log(
+      table(
+        ['engine', 'works', 'version', 'device', 'why not, what to install'],
+        report.engines.map(row => [
+          row.engine,
+          row.available ? 'yes' : 'no',
+          row.version ?? '',
+          row.device ?? '',
+          [row.why, row.install].filter(Boolean).join(' '),
+        ]),
+      ),
+    );
     console.log(`\n--engine auto takes: ${report.auto}\n`);
-    console.log(table(['part', 'works', 'detail'], report.parts.map(({name, works, detail}) => [name, works ? 'yes' : 'no', detail])));
+    console.log(
+      table(
+        ['part', 'works', 'detail'],
+        report.parts.map(({name, works, detail}) => [name, works ? 'yes' : 'no', detail]),
+      ),
+    );
   },
 };

@@ -1,7 +1,7 @@
 // What doctor finds out: engines, video readers, encoders.
 import {readFileSync} from 'node:fs';
 import os from 'node:os';
-import {videoSupport} from '../../datasets/index.ts';
+import {openVideoEncoder, openVideoReader} from '../../datasets/index.ts';
 import {type EngineRow, engineTable} from '../engine/index.ts';
 
 export interface Examination {
@@ -24,8 +24,30 @@ export async function examine(): Promise<Examination> {
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     engines,
     auto: engines.find(row => row.available)?.engine ?? 'none',
-    parts: await videoSupport(),
+    parts: await videoParts(),
   };
+}
+
+/** The decoders and the encoder that work, and what to install where none does. */
+async function videoParts(): Promise<Examination['parts']> {
+  const parts = [];
+  for (const engine of ['node-av', 'ffmpeg'] as const) {
+    const found = await openVideoReader(engine).catch((error: unknown) =>
+      error instanceof Error ? error : new Error(String(error)),
+    );
+    parts.push({
+      name: `read video: ${engine}`,
+      works: !(found instanceof Error),
+      detail: found instanceof Error ? found.message : `FFmpeg ${found.version}`,
+    });
+  }
+  const encoder = await openVideoEncoder();
+  parts.push({
+    name: 'write mp4, webm',
+    works: encoder !== undefined,
+    detail: encoder?.name ?? 'videos are written as webp: install node-av or ffmpeg',
+  });
+  return parts;
 }
 
 function packageVersion(): string {

@@ -3,7 +3,7 @@
 // answers at once.
 import yargs from 'yargs';
 import {hideBin} from 'yargs/helpers';
-import {commands} from './commands.ts';
+import {addCommands} from './commands.ts';
 import {reportFailure} from './failure.ts';
 
 const program = yargs(hideBin(process.argv))
@@ -19,5 +19,4 @@ const program = yargs(hideBin(process.argv))
   .example('$0 doctor', 'what this machine can run, and what to install')
   .fail((message, error) => reportFailure(error ?? new Error(message), message ? 'usage' : 'command'));
 
-for (const command of commands) program.command(command);
-await program.parseAsync();
+await addCommands(program).parseAsync();

@@ -6,6 +6,8 @@ interface TrainArguments {
   set: string[];
   engine?: string;
   resume?: string;
+  log: 'auto' | 'pretty' | 'json';
+  verbose: boolean;
 }
 
 export const train: CommandModule<object, TrainArguments> = {
@@ -14,16 +16,30 @@ export const train: CommandModule<object, TrainArguments> = {
   builder: args =>
     args
       .positional('config', {type: 'string', demandOption: true, describe: 'YAML file of the stage'})
-      .option('set', {type: 'string', array: true, nargs: 1, default: [], describe: 'change a value: --set train.steps=500'})
-      .option('engine', {choices: ['auto', 'torch', 'node-gpu', 'wasm', 'cpu'], describe: 'short for --set engine.name=...'})
+      .option('set', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        default: [],
+        describe: 'change a value: --set train.steps=500',
+      })
+      .option('engine', {
+        choices: ['auto', 'torch', 'node-gpu', 'wasm', 'cpu'],
+        describe: 'short for --set engine.name=...',
+      })
       .option('resume', {type: 'string', describe: 'start from this checkpoint folder instead of the latest'})
+      .option('log', {
+        choices: ['auto', 'pretty', 'json'] as const,
+        default: 'auto' as const,
+        describe: 'pretty on a terminal, JSON lines otherwise',
+      })
+      .option('verbose', {type: 'boolean', default: false})
       .example('$0 train configs/tiny/temporal.yaml --set train.steps=500', 'with another number of steps'),
   handler: async args => {
     const {loadConfig} = await import('../config/load.ts');
     const overrides = args.engine ? [...args.set, `engine.name=${args.engine}`] : args.set;
     const config = loadConfig(args.config, overrides);
     const {train: run} = await import('../../trainers/index.ts');
-    const result = await run(config, {resume: args.resume, stopOnSignals: true});
-    process.exit(result.ended === 'failed' ? 1 : 0);
+    await run(config, {resume: args.resume, stopOnSignals: true, logStyle: args.log, verbose: args.verbose});
   },
 };

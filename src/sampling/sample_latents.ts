@@ -1,13 +1,19 @@
 // Noise -> latents: one video (or image) at a time, each a function of (seed, index) alone.
-import {type NoiseSchedule, type PredictionType, type SamplerName, samplers} from '../diffusion/index.ts';
+import {
+  type NoiseSchedule,
+  type Prediction,
+  type SampleProgress,
+  type SamplerName,
+  samplers,
+  samplingNoise,
+} from '../diffusion/index.ts';
 import type {UNet} from '../models/index.ts';
-import {normals} from '../random/index.ts';
-import * as tf from '../tf.ts';
+import type * as tf from '../tf.ts';
 
 export interface LatentDiffusion {
   readonly unet: UNet;
   readonly schedule: NoiseSchedule;
-  readonly prediction: PredictionType;
+  readonly prediction: Prediction;
 }
 
 export interface SampleOptions {
@@ -20,17 +26,19 @@ export interface SampleOptions {
   readonly seed: number;
   /** Which sample of the seed: sample i is the same however many are drawn. */
   readonly index: number;
-  readonly onStep?: (done: number, of: number) => void;
+  readonly onStep?: (progress: SampleProgress) => void;
 }
 
 /** Latents [1,T,h,w,C], or [1,h,w,C] for a still image. */
-export function sampleLatents({unet, schedule, prediction}: LatentDiffusion, options: SampleOptions): tf.Tensor {
+export async function sampleLatents(model: LatentDiffusion, options: SampleOptions): Promise<tf.Tensor> {
+  const {unet, schedule, prediction} = model;
   const {frames, latentSize, sampler = 'ddim', steps, seed, index, onStep} = options;
-  const shape = [1, ...(frames === undefined ? [] : [frames]), ...latentSize, unet.config.inChannels];
-  const noise = tf.tensor(normals({seed, stream: 'sampling', step: index}, shape.reduce((a, b) => a * b, 1)), shape);
+  const shape = [...(frames === undefined ? [] : [frames]), ...latentSize, unet.config.inChannels];
+  const noise = samplingNoise(seed, index, 1, shape);
+  const mode = frames === undefined ? 'image' : 'video';
   try {
-    return samplers[sampler]({
-      denoise: (noisy, timesteps) => unet.forward({latents: noisy, timesteps, mode: frames === undefined ? 'image' : 'video'}),
+    return await samplers[sampler]({
+      denoise: (noisy, timesteps) => unet.forward({latents: noisy, timesteps, mode}),
       schedule,
       prediction,
       noise,

@@ -42,7 +42,9 @@ function folderOf(file: string): string {
 /** Import specifiers; `typeOnly` imports vanish in the build but still point somewhere. */
 function importsOf(file: string): {target: string; typeOnly: boolean}[] {
   const text = readFileSync(path.join(root, file), 'utf8');
-  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\s+(type\s)?[^;'"]*?from\s+'([^']+)'|import\s*\(?\s*'([^']+)'/g);
+  const found = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)\s+(type\s)?[^;'"]*?from\s+'([^']+)'|import\s*\(?\s*'([^']+)'/g,
+  );
   return [...found].map(match => ({target: match[2] ?? match[3] ?? '', typeOnly: match[1] !== undefined}));
 }
 

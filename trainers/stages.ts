@@ -1,0 +1,20 @@
+// All stages: a configuration's stage to its recipe.
+import type {StageConfig} from '../src/config/schema.ts';
+import {autoencoderRecipe} from './autoencoder.ts';
+import {imageRecipe} from './image.ts';
+import type {Recipe} from './recipe.ts';
+import type {StageContext} from './stage_context.ts';
+import {temporalRecipe} from './temporal.ts';
+
+export function recipeOf({config, ...rest}: StageContext<StageConfig>): Recipe {
+  switch (config.stage) {
+    case 'autoencoder':
+      return autoencoderRecipe({config, ...rest});
+    case 'image':
+      return imageRecipe({config, ...rest});
+    case 'temporal':
+      return temporalRecipe({config, ...rest});
+    default:
+      return config satisfies never;
+  }
+}

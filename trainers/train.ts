@@ -1,0 +1,172 @@
+// A run from its configuration to its end: engine, folder, checkpoint or parent, recipe, loop.
+import {
+  compareConfigs,
+  describeChange,
+  loadCheckpoint,
+  loadLatest,
+  lockRun,
+  openCheckpointer,
+  refuseChanges,
+} from '../checkpoints/index.ts';
+import {batches} from '../datasets/index.ts';
+import type {StageConfig} from '../src/config/schema.ts';
+import {type Engine, openEngine} from '../src/engine/index.ts';
+import * as tf from '../src/tf.ts';
+import {badSampleLog, heldOutBatches, trainingData} from './data.ts';
+import {readFrozen, writeFrozen} from './frozen.ts';
+import {type LogStyle, openLog, type RunLog} from './logging.ts';
+import {type LoopPlace, runLoop} from './loop.ts';
+import {disposeSlots, makeSlots} from './optimizer.ts';
+import {freezeParent} from './parent.ts';
+import {resumeRules} from './resume_rules.ts';
+import {openRunFolder, type RunFolder} from './run_folder.ts';
+import {recipeOf} from './stages.ts';
+import {neverStop, stopOnSignals} from './stop_request.ts';
+import {asJson, restore, stateOf} from './train_state.ts';
+
+export interface TrainOptions {
+  /** Start from this checkpoint folder instead of the latest. */
+  resume?: string | undefined;
+  /** SIGINT and SIGTERM end the run after a checkpoint. */
+  stopOnSignals?: boolean;
+  logStyle?: LogStyle;
+  verbose?: boolean;
+}
+
+export interface TrainResult {
+  ended: 'finished' | 'stopped';
+  step: number;
+  folder: string;
+  /** Latest held-out figures, averaged weights. */
+  metrics: Record<string, number>;
+}
+
+/**
+ * Trains the stage that `config` describes, or goes on with the run of its name.
+ * @throws UserError for what the user can mend; the last checkpoint stays good whatever happens.
+ */
+export async function train(config: StageConfig, options: TrainOptions = {}): Promise<TrainResult> {
+  const run = openRunFolder(config);
+  const lock = await lockRun(run.path);
+  try {
+    const found = await findCheckpoint(run, options.resume);
+    if (found) refuseChanges(compareConfigs(found.state.config, asJson(config), resumeRules), found.path);
+    const engine = await openEngine(config.engine.name, {precision: config.engine.precision});
+    const log = openLog(run, {
+      style: options.logStyle ?? 'auto',
+      verbose: options.verbose ?? false,
+      steps: config.train.steps,
+      firstStep: found?.state.step ?? 0,
+    });
+    try {
+      sayStart(log, engine, run, lock.tookOverFrom, found, config);
+      return await trainWith(config, options, {run, engine, log, found});
+    } catch (error) {
+      log.logger.error(
+        {error: error instanceof Error ? error.message : String(error)},
+        'the run failed; its last checkpoint is good',
+      );
+      throw error;
+    } finally {
+      await log.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+type Found = Awaited<ReturnType<typeof findCheckpoint>>;
+
+async function trainWith(
+  config: StageConfig,
+  options: TrainOptions,
+  {run, engine, log, found}: {run: RunFolder; engine: Engine; log: RunLog; found: Found},
+): Promise<TrainResult> {
+  let frozen = await readFrozen(run.frozen);
+  if (!frozen) {
+    frozen = await freezeParent(config);
+    if (frozen) await writeFrozen(run.frozen, frozen);
+  }
+  const heldOut = await heldOutBatches(config);
+  const recipe = recipeOf({config, frozen, heldOut});
+  const slots = makeSlots(recipe.trained);
+  if (found) restore(found.state, slots, found.path);
+  const place: LoopPlace = {
+    step: found?.state.step ?? 0,
+    data: found?.state.data as LoopPlace['data'],
+    metrics: {...found?.state.metrics},
+  };
+  const parameters = recipe.trained.reduce((sum, {variable}) => sum + variable.size, 0);
+  log.logger.info({tensors: slots.length, parameters, step: place.step, steps: config.train.steps}, 'training');
+
+  const {every, keepLast, keepEvery} = config.checkpoint;
+  const checkpointer = await openCheckpointer({
+    folder: run.checkpoints,
+    keep: {last: keepLast, ...(keepEvery === undefined ? {} : {every: keepEvery})},
+    onWritten: ({name, bytes}) => log.logger.info({name, bytes}, 'checkpoint'),
+  });
+  const stop = options.stopOnSignals ? stopOnSignals(log.logger) : neverStop;
+  const data = batches(trainingData(config), {
+    seed: config.run.seed,
+    ...(place.data === undefined ? {} : {resume: place.data}),
+    onBadSample: badSampleLog(run.badSamples),
+  });
+  try {
+    checkpointer.reserve(stateOf(config, engine, slots, place));
+    const ended = await runLoop(
+      {
+        config,
+        engine,
+        recipe,
+        slots,
+        data,
+        log,
+        stop,
+        save: async now => void (await checkpointer.save(stateOf(config, engine, slots, now))),
+        preview: async step => log.logger.info({files: await recipe.preview?.(run.previews, step)}, 'preview'),
+      },
+      place,
+    );
+    await checkpointer.close();
+    log.logger.info({step: ended.step, checkpointEvery: every, numTensors: tf.memory().numTensors}, ended.ended);
+    return {ended: ended.ended, step: ended.step, folder: run.path, metrics: ended.metrics};
+  } finally {
+    await checkpointer.close().catch(() => undefined);
+    await data.return(undefined);
+    stop.release();
+    disposeSlots(slots);
+    recipe.dispose();
+  }
+}
+
+async function findCheckpoint(run: RunFolder, resume: string | undefined) {
+  if (resume !== undefined) return {path: resume, state: await loadCheckpoint(resume), skipped: []};
+  return loadLatest(run.checkpoints);
+}
+
+function sayStart(
+  log: RunLog,
+  engine: Engine,
+  run: RunFolder,
+  tookOverFrom: string | undefined,
+  found: Found,
+  config: StageConfig,
+): void {
+  const {logger} = log;
+  logger.info(
+    {engine: engine.name, device: engine.device, precision: engine.precision, threads: engine.threads, run: run.path},
+    'engine',
+  );
+  for (const {engine: name, why} of engine.passedOver) logger.info({engine: name, why}, 'passed over');
+  if (tookOverFrom) logger.warn({holder: tookOverFrom}, 'took over the lock of a process that is gone');
+  if (!found) return;
+  for (const {name, reason} of found.skipped) logger.warn({checkpoint: name, reason}, 'checkpoint skipped');
+  logger.info({checkpoint: found.path, step: found.state.step}, 'resuming');
+  for (const change of compareConfigs(found.state.config, asJson(config), resumeRules).allowed) {
+    logger.info({change: describeChange(change)}, 'configuration changed');
+  }
+  for (const [key, now] of Object.entries(engine.describe())) {
+    const saved = found.state.engine[key];
+    if (saved !== now) logger.warn({key, saved, now}, 'another engine or machine: the bytes of the run may differ');
+  }
+}
