@@ -1,0 +1,4 @@
+// Abs: the ONNX operator Abs.
+import {unary} from '../families/elementwise.ts';
+
+export const abs = unary('Abs', 'Abs', {accepts: ['float32', 'int32']});

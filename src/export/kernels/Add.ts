@@ -1,0 +1,4 @@
+// Add: the ONNX operator Add, broadcasting.
+import {binary} from '../families/elementwise.ts';
+
+export const add = binary('Add', 'Add');

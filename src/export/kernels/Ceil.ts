@@ -1,0 +1,4 @@
+// Ceil: the ONNX operator Ceil.
+import {unary} from '../families/elementwise.ts';
+
+export const ceil = unary('Ceil', 'Ceil');

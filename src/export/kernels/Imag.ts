@@ -1,0 +1,4 @@
+// Imag.
+import {part} from '../families/complex.ts';
+
+export const imag = part('Imag', 1);

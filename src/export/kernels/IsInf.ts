@@ -1,0 +1,4 @@
+// IsInf: the ONNX operator IsInf.
+import {unary} from '../families/elementwise.ts';
+
+export const isInf = unary('IsInf', 'IsInf', {result: 'bool'});

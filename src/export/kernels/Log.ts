@@ -1,0 +1,4 @@
+// Log: the ONNX operator Log.
+import {unary} from '../families/elementwise.ts';
+
+export const log = unary('Log', 'Log');

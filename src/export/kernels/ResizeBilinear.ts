@@ -1,0 +1,4 @@
+// ResizeBilinear: Resize in mode "linear".
+import {resize} from '../families/resize.ts';
+
+export const resizeBilinear = resize('ResizeBilinear', 'linear');

@@ -1,0 +1,4 @@
+// Round: the ONNX operator Round.
+import {unary} from '../families/elementwise.ts';
+
+export const round = unary('Round', 'Round');

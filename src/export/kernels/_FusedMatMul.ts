@@ -1,0 +1,4 @@
+// _FusedMatMul: MatMul, bias and activation.
+import {matMulSpec} from '../families/matmul.ts';
+
+export const fusedMatMul = matMulSpec('_FusedMatMul', true);
