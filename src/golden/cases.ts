@@ -2,11 +2,15 @@
 import type {Block} from '../layers/block.ts';
 import {VideoResBlock} from '../layers/temporal_resnet.ts';
 import {VideoTransformer} from '../layers/transformer.ts';
-import {AutoencoderKL, UNet, type UNetConfig} from '../models/index.ts';
+import {AutoencoderKL, TextEncoder, UNet, type UNetConfig} from '../models/index.ts';
 import {silu} from '../ops/index.ts';
 import * as tf from '../tf.ts';
 import {fromDiffusers} from '../weights/key_maps/diffusers.ts';
-import {autoencoderFromDiffusers, unetFromDiffusers} from '../weights/key_maps/diffusers_configs.ts';
+import {
+  autoencoderFromDiffusers,
+  textEncoderFromTransformers,
+  unetFromDiffusers,
+} from '../weights/key_maps/diffusers_configs.ts';
 import {loadWeights, sourceOf} from '../weights/load_weights.ts';
 import type {GoldenFile} from './golden.ts';
 
@@ -23,6 +27,8 @@ export const goldenCases = {
   vae: autoencoder,
   'block-resnet': resnetBlock,
   'block-transformer': transformerBlock,
+  'text-clip-l': textEncoder,
+  'text-openclip-h': textEncoder,
 } satisfies Record<string, GoldenCase>;
 
 /** NCHW -> NHWC, whatever comes before. */
@@ -134,5 +140,14 @@ function transformerBlock(file: GoldenFile) {
       first as tf.Tensor3D,
     );
     return {y: channelsFirst(y)};
+  });
+}
+
+function textEncoder(file: GoldenFile) {
+  const config = textEncoderFromTransformers(file.config);
+  return run(new TextEncoder(config), file, encoder => {
+    const ids = file.integers('ids');
+    const {hidden, pooled} = encoder.forward(tf.tensor2d(ids, [ids.length / config.tokens, config.tokens], 'int32'));
+    return {last_hidden_state: hidden, pooled};
   });
 }

@@ -3,5 +3,6 @@ export {type AutoencoderConfig, AutoencoderKL, type TemporalDecoderConfig} from 
 export {countParameters, countPart, type ParameterCount} from './parameters.ts';
 export {autoencoderPresets, unetPresets, videoLdmTemporal} from './presets.ts';
 export * from './representations.ts';
+export {TextEncoder, type TextEncoderConfig, textEncoderPresets} from './text_encoder.ts';
 export {UNet, type UNetInputs} from './unet.ts';
 export {checkUNetConfig, headsAt, type TemporalConfig, type UNetConfig} from './unet_config.ts';

@@ -6,6 +6,8 @@ import {
   autoencoderPresets,
   countParameters,
   countPart,
+  TextEncoder,
+  textEncoderPresets,
   UNet,
   unetPresets,
   videoLdmTemporal,
@@ -45,4 +47,11 @@ test('the path of given frames costs less than the 0.8M the paper leaves for it'
   const added = countPart(with32, 'temporal').parameters - 649_687_078;
   expect(added).toBeGreaterThan(0);
   expect(added).toBeLessThan(800_000);
+});
+
+test.each([
+  ['clip-vit-l', 196, 123_060_480],
+  ['openclip-vit-h', 372, 340_387_840],
+] as const)('text encoder %s', (name, tensors, parameters) => {
+  expect(countParameters(new TextEncoder(textEncoderPresets[name]))).toEqual({tensors, parameters});
 });

@@ -1,5 +1,5 @@
 // diffusers' config.json of a UNet or autoencoder -> ours, checked as what it is: a file from elsewhere.
-import type {AutoencoderConfig, UNetConfig} from '../../models/index.ts';
+import type {AutoencoderConfig, TextEncoderConfig, UNetConfig} from '../../models/index.ts';
 import {UserError} from '../../platform/user_error.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -59,6 +59,26 @@ export function autoencoderFromDiffusers(config: Json): AutoencoderConfig {
           temporalDecoder: {kernel: [3, 1, 1], alpha: {kind: 'learned', init: 0, per: 'layer'}, epsilon: 1e-5},
         }
       : {}),
+  };
+}
+
+/** A text encoder's config.json (CLIPTextModel). @throws UserError for what is not one. */
+export function textEncoderFromTransformers(config: Json): TextEncoderConfig {
+  const activation = config.hidden_act ?? 'quick_gelu';
+  if (activation !== 'gelu' && activation !== 'quick_gelu') {
+    throw new UserError(`config.json: "hidden_act" must be gelu or quick_gelu, got ${JSON.stringify(activation)}.`);
+  }
+  const end = number(config, 'eos_token_id', 49407);
+  return {
+    vocabulary: number(config, 'vocab_size', 49408),
+    tokens: number(config, 'max_position_embeddings', 77),
+    channels: number(config, 'hidden_size'),
+    hidden: number(config, 'intermediate_size'),
+    layers: number(config, 'num_hidden_layers'),
+    heads: number(config, 'num_attention_heads'),
+    activation,
+    // Published configurations say 2 by an old mistake; the tokenizer's end token is the last of the vocabulary.
+    endToken: end === 2 ? number(config, 'vocab_size', 49408) - 1 : end,
   };
 }
 
