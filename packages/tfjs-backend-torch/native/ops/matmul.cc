@@ -1,0 +1,42 @@
+// Matrix products: batched with broadcasting, with bias and activation, and einsum.
+#include "activation.h"
+#include "precision.h"
+
+namespace tfjs_torch {
+namespace {
+
+// a [A, M, K], b [B, K, N] (before transposition), A and B equal or one of them 1; or any batches that broadcast.
+Tensor product(const Tensor& left, const Tensor& right, bool transposeA, bool transposeB) {
+  const Tensor a = forMatmul(left), b = forMatmul(right);
+  const Tensor at = transposeA ? a.transpose(-2, -1) : a, bt = transposeB ? b.transpose(-2, -1) : b;
+  if (a.dim() != 3 || b.dim() != 3) return at::matmul(at, bt);
+  if (b.size(0) == 1 && !transposeA) {  // one matrix product over all rows
+    const Tensor rows = a.reshape({a.size(0) * a.size(1), a.size(2)});
+    return at::mm(rows, bt.select(0, 0)).reshape({a.size(0), a.size(1), bt.size(2)});
+  }
+  if (a.size(0) == 1 && b.size(0) == 1) return at::mm(at.select(0, 0), bt.select(0, 0)).unsqueeze(0);
+  return at::matmul(at, bt);
+}
+
+Tensor matmul(const Tensor& a, const Tensor& b, bool transposeA, bool transposeB) {
+  return product(a, b, transposeA, transposeB);
+}
+Tensor fusedMatmul(const Tensor& a, const Tensor& b, bool transposeA, bool transposeB, const MaybeTensor& bias,
+                   int64_t activation, const MaybeTensor& prelu, double leakyAlpha) {
+  Tensor y = product(a, b, transposeA, transposeB);
+  if (bias) y = at::add(y, *bias);
+  return activate(y, {activation, prelu, leakyAlpha});
+}
+Tensor einsum(const std::string& equation, const Tensors& operands) { return at::einsum(equation, operands); }
+
+}  // namespace
+
+void exportMatmul(Exports& exports) {
+  exports.insert(exports.end(), {
+      bind<matmul>("matmul"),
+      bind<fusedMatmul>("fusedMatmul"),
+      bind<einsum>("einsum"),
+  });
+}
+
+}  // namespace tfjs_torch

@@ -1,0 +1,4 @@
+// Read once for all sources.
+#pragma once
+#include <ATen/ATen.h>
+#include <node_api.h>

@@ -1,0 +1,137 @@
+// Builds the addon against the libtorch it finds: LIBTORCH_DIR, then the torch package of the python3 on the PATH, then
+// a system libtorch (Debian's libtorch-dev). Downloads nothing. Result: build/torch-VERSION-DEVICE/tfjs_torch.node
+import {execFileSync, spawnSync} from 'node:child_process';
+import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import {availableParallelism} from 'node:os';
+import {dirname, join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+
+const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..');
+const require = createRequire(import.meta.url);
+
+const howToInstall = `No libtorch was found. Any one of these will do:
+  Debian or Ubuntu:  apt-get install libtorch-dev libopenblas0-pthread   (without the second, matmul is 30 times slower)
+  a Python package:  pip install torch                                    (CPU or CUDA; its python3 must be on the PATH)
+  a libtorch folder: LIBTORCH_DIR=/path/to/libtorch                       (holding include/ and lib/)
+Then run this again.`;
+
+const {torch, why} = findTorch();
+if (!torch) fail(`${why}\n${howToInstall}`);
+for (const [tool, hint] of [
+  ['cmake', 'apt-get install cmake'],
+  ['c++', 'apt-get install g++'],
+]) {
+  if (spawnSync(tool, ['--version']).error) fail(`${tool} is not on the PATH; install it (Debian: ${hint}).`);
+}
+
+const cudaInclude = torch.hasCuda ? findCudaInclude() : undefined;
+if (torch.hasCuda && !cudaInclude)
+  console.log(
+    'This libtorch has CUDA, but no CUDA headers were found (toolkit, or pip install nvidia-cuda-runtime): building for CPU.',
+  );
+const device = cudaInclude ? 'cuda' : 'cpu';
+const outDir = join(packageRoot, 'build', `torch-${torch.version}-${device}`);
+console.log(`libtorch ${torch.version} (${torch.from}) in ${torch.lib}, for ${device}, into ${outDir}`);
+
+const started = Date.now();
+const newer = Number(torch.version.split('.')[0]) >= 2;
+run('cmake', [
+  '-S',
+  packageRoot,
+  '-B',
+  outDir,
+  ...(hasNinja() ? ['-G', 'Ninja'] : []),
+  `-DNODE_API_INCLUDE=${require('node-api-headers').include_dir}`,
+  `-DTORCH_INCLUDE=${torch.include.join(';')}`,
+  `-DTORCH_LIB=${torch.lib}`,
+  `-DTORCH_CXX_STANDARD=${newer && atLeast(torch.version, 2, 10) ? 20 : 17}`,
+  `-DCUDA_INCLUDE=${cudaInclude?.join(';') ?? ''}`,
+  ...(torch.cxx11Abi === undefined ? [] : [`-DCXX11_ABI=${torch.cxx11Abi}`]),
+]);
+run('cmake', ['--build', outDir, '--parallel', String(availableParallelism())]);
+writeFileSync(
+  join(outDir, 'build.json'),
+  `${JSON.stringify({version: torch.version, device, lib: torch.lib, from: torch.from}, null, 1)}\n`,
+);
+console.log(`Built ${join(outDir, 'tfjs_torch.node')} in ${((Date.now() - started) / 1000).toFixed(0)} s.`);
+
+function findTorch() {
+  const fromEnvironment = process.env.LIBTORCH_DIR;
+  if (fromEnvironment) {
+    const found = folder(fromEnvironment, 'LIBTORCH_DIR');
+    // A folder that was asked for by name is used or refused, never passed over.
+    return found
+      ? {torch: found}
+      : {why: `LIBTORCH_DIR is ${fromEnvironment}, where include/ATen/ATen.h or lib/libtorch_cpu.so is missing.`};
+  }
+  const python = spawnSync(
+    'python3',
+    ['-c', 'import importlib.util as u; s = u.find_spec("torch"); print(s.submodule_search_locations[0] if s else "")'],
+    {encoding: 'utf8'},
+  );
+  const pythonFolder = python.stdout?.trim();
+  // Debian's python3-torch has no headers of its own; they are libtorch-dev's.
+  const found =
+    (pythonFolder && folder(pythonFolder, 'the torch package of python3')) ||
+    folder('/usr', 'the system') ||
+    folder('/usr/local', 'the system');
+  return found ? {torch: found} : {why: ''};
+}
+
+function folder(root, from) {
+  const include = [join(root, 'include'), join(root, 'include', 'torch', 'csrc', 'api', 'include')];
+  const lib = [join(root, 'lib'), ...multiarch(root)].find(path => existsSync(join(path, 'libtorch_cpu.so')));
+  if (!lib || !existsSync(join(include[0], 'ATen', 'ATen.h'))) return undefined;
+  const version = versionOf(include[1]);
+  return {root, include, lib, version, from, hasCuda: existsSync(join(lib, 'libtorch_cuda.so')), cxx11Abi: abiOf(root)};
+}
+function multiarch(root) {
+  const libs = join(root, 'lib');
+  return existsSync(libs)
+    ? readdirSync(libs)
+        .filter(name => name.endsWith('-linux-gnu'))
+        .map(name => join(libs, name))
+    : [];
+}
+function versionOf(include) {
+  const text = readFileSync(join(include, 'torch', 'version.h'), 'utf8');
+  const [major, minor, patch] = ['MAJOR', 'MINOR', 'PATCH'].map(
+    part => new RegExp(`TORCH_VERSION_${part} (\\d+)`).exec(text)?.[1],
+  );
+  return `${major}.${minor}.${patch}`;
+}
+// Which of libstdc++'s two string layouts this libtorch was built with; undefined: the compiler's own.
+function abiOf(root) {
+  const config = join(root, 'share', 'cmake', 'Torch', 'TorchConfig.cmake');
+  return existsSync(config) ? /_GLIBCXX_USE_CXX11_ABI=(\d)/.exec(readFileSync(config, 'utf8'))?.[1] : undefined;
+}
+// The toolkit's headers, or those of the nvidia wheels beside the torch package.
+function findCudaInclude() {
+  const roots = [process.env.CUDA_HOME, process.env.CUDA_PATH, '/usr/local/cuda'].filter(Boolean);
+  for (const root of roots) if (existsSync(join(root, 'include', 'cuda_runtime_api.h'))) return [join(root, 'include')];
+  const nvidia = join(torch.root, '..', 'nvidia');
+  if (!existsSync(nvidia)) return undefined;
+  const includes = readdirSync(nvidia)
+    .map(name => join(nvidia, name, 'include'))
+    .filter(path => existsSync(path));
+  return includes.some(path => existsSync(join(path, 'cuda_runtime_api.h'))) ? includes : undefined;
+}
+function atLeast(version, major, minor) {
+  const [a, b] = version.split('.').map(Number);
+  return a > major || (a === major && b >= minor);
+}
+function hasNinja() {
+  return !spawnSync('ninja', ['--version']).error;
+}
+function run(tool, args) {
+  try {
+    execFileSync(tool, args, {stdio: 'inherit'});
+  } catch {
+    fail(`${tool} failed; its messages are above.`);
+  }
+}
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}

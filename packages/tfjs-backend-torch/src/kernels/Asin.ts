@@ -1,0 +1,4 @@
+// Elementwise asin.
+import {unaryKernel} from './unary_kernel.ts';
+
+export default unaryKernel('Asin', 'asin');

@@ -1,0 +1,4 @@
+// Elementwise atan.
+import {unaryKernel} from './unary_kernel.ts';
+
+export default unaryKernel('Atan', 'atan');

@@ -1,0 +1,4 @@
+// Bitwise and of integers.
+import {binaryKernel} from './binary_kernel.ts';
+
+export default binaryKernel('BitwiseAnd', 'bitwiseAnd');

@@ -1,0 +1,4 @@
+// Elementwise cosh.
+import {unaryKernel} from './unary_kernel.ts';
+
+export default unaryKernel('Cosh', 'cosh');

@@ -1,0 +1,4 @@
+// Elementwise test, bool.
+import {unaryKernel} from './unary_kernel.ts';
+
+export default unaryKernel('IsFinite', 'isFinite', 'bool');

@@ -1,0 +1,4 @@
+// Comparison by order, bool.
+import {orderKernel} from './binary_kernel.ts';
+
+export default orderKernel('LessEqual', 'lessEqual');

@@ -1,0 +1,4 @@
+// Elementwise log.
+import {unaryKernel} from './unary_kernel.ts';
+
+export default unaryKernel('Log', 'log');

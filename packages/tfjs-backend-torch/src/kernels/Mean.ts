@@ -1,0 +1,4 @@
+// Mean over axes.
+import {reduceKernel} from './reduce_kernel.ts';
+
+export default reduceKernel('Mean', 'mean', () => 'float32');

@@ -1,0 +1,4 @@
+// a / b.
+import {binaryKernel} from './binary_kernel.ts';
+
+export default binaryKernel('RealDiv', 'div');

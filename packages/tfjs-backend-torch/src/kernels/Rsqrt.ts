@@ -1,0 +1,4 @@
+// Elementwise rsqrt.
+import {unaryKernel} from './unary_kernel.ts';
+
+export default unaryKernel('Rsqrt', 'rsqrt');

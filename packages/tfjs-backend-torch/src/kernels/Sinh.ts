@@ -1,0 +1,4 @@
+// Elementwise sinh.
+import {unaryKernel} from './unary_kernel.ts';
+
+export default unaryKernel('Sinh', 'sinh');

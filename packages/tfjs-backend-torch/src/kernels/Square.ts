@@ -1,0 +1,4 @@
+// Elementwise square.
+import {unaryKernel} from './unary_kernel.ts';
+
+export default unaryKernel('Square', 'square');
