@@ -1,6 +1,6 @@
 // The bytes a clip is stored as in a shard: mp4 or webm where an encoder is there, else WebP frames, which sharp reads anywhere.
-import sharp from 'sharp';
 import {UserError} from '../src/platform/user_error.ts';
+import {loadSharp} from './image_library.ts';
 import {checkFrames, type Frames, openVideoEncoder} from './video/video_encoder.ts';
 import type {VideoEngine} from './video/video_reader.ts';
 
@@ -34,7 +34,7 @@ export async function openClipEncoder(
 /** Near-lossless: 48.5 dB on 64x64 talking faces, where lossy WebP (4:2:0) stays under 40 dB at any quality. */
 async function webpFrames(frames: Frames, fps: number): Promise<Uint8Array> {
   const [count, height, width] = checkFrames(frames, {fps});
-  sharp.concurrency(1);
+  const sharp = await loadSharp();
   const delay = Array.from({length: count}, () => Math.max(1, Math.round(1000 / fps)));
   return sharp(frames.data, {raw: {width, height: height * count, channels: 3, pageHeight: height}})
     .webp({nearLossless: true, quality: 60, effort: 2, delay, loop: 0, minSize: false})

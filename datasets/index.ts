@@ -16,5 +16,6 @@ export {
   type VideoInfo,
   type VideoLimits,
   type VideoReader,
+  videoEngines,
 } from './video/video_reader.ts';
 export {type WriteVideoOptions, writeVideo} from './video/write_video.ts';

@@ -1,7 +1,7 @@
 // One sample's media bytes to frames: chooses the clip in time and the crop in space, for videos, animated images and stills.
 // Runs in a decoding thread; everything random comes in as numbers, so the same sample gives the same clip anywhere.
-import sharp from 'sharp';
 import {BadSample} from './bad_sample.ts';
+import {loadSharp} from './image_library.ts';
 import {checkBytes, coverCrop, endedEarly} from './video/geometry.ts';
 import type {VideoReader} from './video/video_reader.ts';
 
@@ -80,7 +80,7 @@ function clipStart(
 }
 
 async function imageClip(bytes: Uint8Array, wanted: ClipWanted, into: Uint8Array): Promise<ClipDone> {
-  sharp.concurrency(1);
+  const sharp = await loadSharp();
   const bounds = {limitInputPixels: imageLimits.maxPixels, failOn: 'truncated', sequentialRead: true} as const;
   const meta = await sharp(bytes, bounds)
     .metadata()

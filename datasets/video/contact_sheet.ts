@@ -1,5 +1,6 @@
 // A PNG that shows clips at a glance: a row a clip, a column a frame, with optional words before each row.
-import sharp, {type OverlayOptions} from 'sharp';
+import type {OverlayOptions} from 'sharp';
+import {loadSharp} from '../image_library.ts';
 import {checkFrames, type Frames} from './video_encoder.ts';
 import {writeNew} from './write_video.ts';
 
@@ -52,6 +53,7 @@ export async function contactSheet(
   if (width > maxSide || height > maxSide) {
     throw new RangeError(`The contact sheet would be ${width}x${height} pixels; give fewer clips or smaller ones.`);
   }
+  const sharp = await loadSharp();
   const layers: OverlayOptions[] = [];
   let top = gap;
   for (const [n, row] of rows.entries()) {

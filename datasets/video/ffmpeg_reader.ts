@@ -3,7 +3,7 @@
 import {ALL_FORMATS, BufferSource, FilePathSource, Input} from 'mediabunny';
 import {BadSample} from '../bad_sample.ts';
 import {lastWords, runChild, startChild} from './child.ts';
-import {checkBytes, checkInfo, endedEarly, pixelFilter, timeTolerance} from './geometry.ts';
+import {checkBytes, checkInfo, checkWhole, endedEarly, pixelFilter, timeTolerance} from './geometry.ts';
 import {type SourceFile, sourceFile} from './source_file.ts';
 import {
   containers,
@@ -42,7 +42,14 @@ export async function ffmpegReader(program = 'ffmpeg'): Promise<VideoReader> {
             for await (const frame of read(request)) into.set(frame, size * got++);
             if (got < request.frames) throw endedEarly(info, request, got);
           },
-          frames: read,
+          frames: async function* (request) {
+            let got = 0;
+            for await (const frame of read(request)) {
+              got++;
+              yield frame;
+            }
+            checkWhole(info, request, got);
+          },
           close: () => file.close(),
         };
       } catch (error) {

@@ -87,6 +87,20 @@ export function checkBytes(bytes: Uint8Array, limits: {maxBytes: number}): void 
   }
 }
 
+/**
+ * A whole file was read: it must have lasted about as long as it said (durations are often rounded or those of the sound).
+ * @throws BadSample `truncated` when more than 2 % and more than a second are missing.
+ */
+export function checkWhole(info: VideoInfo, request: FramesRequest, got: number): void {
+  const lasted = got / request.fps;
+  const said = info.duration - request.start;
+  if (request.frames !== undefined || said - lasted <= Math.max(1, 0.02 * said)) return;
+  throw new BadSample(
+    'truncated',
+    `The video says it lasts ${info.duration.toFixed(2)} s but ends after ${(request.start + lasted).toFixed(2)} s.`,
+  );
+}
+
 /** Why a clip ended early: the container promised more (truncated), or never had enough (too short). */
 export function endedEarly(info: VideoInfo, request: FramesRequest, got: number): BadSample {
   const needed = request.start + ((request.frames ?? 1) - 1) / request.fps;

@@ -2,7 +2,7 @@
 // Promise.withResolvers, which Node 20 lacks, and then gives no frames and no error). Run it in a worker thread.
 import type {CodecContext, FormatContext, Frame, Stream} from 'node-av/lib';
 import {BadSample} from '../bad_sample.ts';
-import {checkBytes, checkInfo, endedEarly, pixelFilter, timeTolerance} from './geometry.ts';
+import {checkBytes, checkInfo, checkWhole, endedEarly, pixelFilter, timeTolerance} from './geometry.ts';
 import {type FilterChain, filterChain, filterFrame, setOptions} from './node_av_graph.ts';
 import {type SourceFile, sourceFile} from './source_file.ts';
 import {
@@ -68,7 +68,12 @@ function openFile(modules: Modules, file: SourceFile, limits: VideoLimits): Open
       throw new BadSample('unreadable', `The video's streams cannot be read: ${av.FFmpegError.strerror(found)}.`);
     const best = format.findBestStream(constants.AVMEDIA_TYPE_VIDEO, -1, -1);
     const stream = best < 0 ? undefined : format.streams[best];
-    if (stream === undefined) throw new BadSample('noVideo', 'The file has no video stream.');
+    if (stream === undefined) {
+      const sound = format.streams.some(({codecpar}) => codecpar.codecType === constants.AVMEDIA_TYPE_AUDIO);
+      throw sound
+        ? new BadSample('noVideo', 'The file has sound but no video stream.')
+        : new BadSample('unreadable', 'The file begins like a video but has no stream that can be read.');
+    }
     if (stream.hasDisposition(constants.AV_DISPOSITION_ATTACHED_PIC)) {
       throw new BadSample('noVideo', 'The file has sound and a cover picture but no video stream.');
     }
@@ -91,7 +96,12 @@ function openFile(modules: Modules, file: SourceFile, limits: VideoLimits): Open
         if (got < request.frames) throw endedEarly(info, request, got);
       },
       frames: async function* (request) {
-        yield* rgbFrames(modules, decoder, info, request);
+        let got = 0;
+        for (const frame of rgbFrames(modules, decoder, info, request)) {
+          got++;
+          yield frame;
+        }
+        checkWhole(info, request, got);
       },
       close,
     };

@@ -2,13 +2,15 @@
 // whole or not at all, and never in place of an earlier one.
 import {link, mkdir, rename, rm, stat, writeFile} from 'node:fs/promises';
 import path from 'node:path';
-import sharp from 'sharp';
 import {UserError} from '../../src/platform/user_error.ts';
-import {checkFrames, type Frames, openVideoEncoder, type VideoContainer} from './video_encoder.ts';
+import {loadSharp} from '../image_library.ts';
+import {checkFrames, type Frames, openVideoEncoder, type VideoContainer, type VideoEncoder} from './video_encoder.ts';
 import type {VideoEngine} from './video_reader.ts';
 
 export interface WriteVideoOptions {
   videoEngine?: VideoEngine | 'auto';
+  /** Encoder for mp4 and webm: found by `videoEngine` when undefined, none when null. */
+  encoder?: VideoEncoder | null;
   /** Told when something else than asked for was written. Default: a warning of the process. */
   onNote?: (note: string) => void;
 }
@@ -19,12 +21,12 @@ const writers = {
   mp4: (file, frames, fps, options) => encoded(file, frames, fps, 'mp4', options),
   webm: (file, frames, fps, options) => encoded(file, frames, fps, 'webm', options),
   webp: async (file, frames, fps) => {
-    const {image, timing} = animation(frames, fps);
+    const {image, timing} = await animation(frames, fps);
     return writeNew(file, await image.webp({quality: 90, effort: 2, ...timing}).toBuffer());
   },
   // Effort 1: at the default one 16 frames of 512x320 take 5 s.
   gif: async (file, frames, fps) => {
-    const {image, timing} = animation(frames, fps);
+    const {image, timing} = await animation(frames, fps);
     return writeNew(file, await image.gif({effort: 1, ...timing}).toBuffer());
   },
   png: (file, frames) => pngFrames(file, frames),
@@ -66,8 +68,8 @@ async function encoded(
   container: VideoContainer,
   options: WriteVideoOptions,
 ): Promise<string> {
-  const encoder = await openVideoEncoder(options.videoEngine);
-  if (encoder === undefined) {
+  const encoder = options.encoder === undefined ? await openVideoEncoder(options.videoEngine) : options.encoder;
+  if (encoder === undefined || encoder === null) {
     const other = `${file.slice(0, -path.extname(file).length)}.webp`;
     const written = await writers.webp(other, frames, fps);
     options.onNote?.(
@@ -79,9 +81,10 @@ async function encoded(
 }
 
 /** Sharp's input for an animation: the frames one below the other. */
-function animation({data, shape: [count, height, width]}: Frames, fps: number) {
+async function animation({data, shape: [count, height, width]}: Frames, fps: number) {
   const delay = Array.from({length: count}, () => Math.max(10, Math.round(1000 / fps)));
   const raw = {width, height: height * count, channels: 3, pageHeight: height} as const;
+  const sharp = await loadSharp();
   return {image: sharp(data, {raw}), timing: {delay, loop: 0}};
 }
 
@@ -91,6 +94,7 @@ async function pngFrames(file: string, {data, shape: [count, height, width]}: Fr
   await rm(temporary, {recursive: true, force: true});
   await mkdir(temporary, {recursive: true});
   const size = height * width * 3;
+  const sharp = await loadSharp();
   for (let n = 0; n < count; n++) {
     const frame = data.subarray(n * size, (n + 1) * size);
     await sharp(frame, {raw: {width, height, channels: 3}})
