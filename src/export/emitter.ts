@@ -20,6 +20,9 @@ export class Emitter {
   readonly #constants = new Map<string, string>();
   readonly #constantIds = new Map<object, number>();
   readonly #dims = new Map<string, string>();
+  /** Reshapes by their result: a reshape of a reshape starts from the first one's input. */
+  readonly #reshapedFrom = new Map<string, string>();
+  readonly #shapes = new Map<string, readonly Dim[]>();
   readonly #dimSources = new Map<string, {input: string; axis: number}>();
 
   constructor(build: GraphBuilder, sizes: readonly DimSizes[]) {
@@ -44,6 +47,7 @@ export class Emitter {
     const list = this.#stored.get(value) ?? [];
     if (!list.some(s => samePerm(s.perm, perm))) list.push({perm, name});
     this.#stored.set(value, list);
+    if (value.dtype !== 'complex64') this.#shapes.set(name, permute(value.shape, perm));
   }
 
   /** Makes `input` a source of the sizes of dynamic dimensions. */
@@ -142,7 +146,18 @@ export class Emitter {
 
   /** Gives stored data another shape (in storage order). */
   reshape(name: string, shape: readonly Dim[]): string {
-    return this.op('Reshape', [name, this.shapeTensor(shape, true)]);
+    const source = this.#reshapedFrom.get(name) ?? name;
+    const known = this.#shapes.get(source);
+    if (known && this.sameShape(known, shape)) return source;
+    const result = this.op('Reshape', [source, this.shapeTensor(shape, true)]);
+    this.#reshapedFrom.set(result, source);
+    return result;
+  }
+
+  /** Stored data in the shape of other stored data, whatever its dynamic dimensions are. */
+  reshapeLike(name: string, shape: readonly Dim[], like: string): string {
+    if (shape.filter(isSymbolic).length < 2) return this.reshape(name, shape);
+    return this.op('Reshape', [name, this.op('Shape', [like])]);
   }
 
   /** An int64 vector of sizes; where `inferOne` is set a single symbolic size may be written as -1. */

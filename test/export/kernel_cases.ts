@@ -431,7 +431,7 @@ const images: KernelCase[] = [
     kernel: 'CropAndResize',
     inputs: {
       image: normal(2, 7, 6, 3),
-      boxes: floats([3, 4], [0, 0, 1, 1, 0.2, -0.3, 0.7, 0.6, 0.9, 0.8, 0.1, 1.2]),
+      boxes: floats([3, 4], [0, 0, 1, 1, 0.2, -0.3, 0.7, 0.6, 0.9, 0.75, 0.1, 1.2]),
       boxInd: {dtype: 'int32' as const, shape: [3], data: Int32Array.of(0, 1, 1)},
     },
     attrs: {cropSize: [4, 5], method, extrapolationValue: 0.5},

@@ -1,4 +1,6 @@
 // Matrix products over the last two dimensions.
+import type {Emitter} from '../emitter.ts';
+import type {GraphNode} from '../graph.ts';
 import type {KernelSpec} from '../kernel_spec.ts';
 import {identityPerm, type Perm} from '../layout.ts';
 import {activate} from './activation.ts';
@@ -21,6 +23,11 @@ export function matMulSpec(kernel: string, fused: boolean): KernelSpec {
     emit(e, node) {
       const output = node.outputs[0]!;
       const rank = output.shape.length;
+      const gemm = asGemm(e, node, fused);
+      if (gemm !== undefined) {
+        e.set(output, gemm);
+        return;
+      }
       const names = (['a', 'b'] as const).map(key => {
         const v = value(node, key);
         const swapped = node.attributes.flag(key === 'a' ? 'transposeA' : 'transposeB');
@@ -35,4 +42,25 @@ export function matMulSpec(kernel: string, fused: boolean): KernelSpec {
       e.set(output, output.dtype === 'int32' ? e.cast(y, 'int32') : y);
     },
   };
+}
+
+/** A product of two matrices (a batch of one counts as none) with its bias in one Gemm, where that is all there is to do. */
+function asGemm(e: Emitter, node: GraphNode, fused: boolean): string | undefined {
+  const [a, b, bias] = [value(node, 'a'), value(node, 'b'), fused ? node.inputs.bias : undefined];
+  const output = node.outputs[0]!;
+  const single = [a, b].every(v => v.dtype === 'float32' && v.shape.slice(0, -2).every(d => d === 1));
+  if (!single || (fused && !bias) || (bias && bias.shape.length !== 1)) return undefined;
+  const columns = output.shape.at(-1)!;
+  const names = [a, b].map(v => {
+    const shape = v.shape.slice(-2);
+    return v.constant ? e.constant(v.constant, shape as number[]) : e.reshape(e.name(v), shape);
+  });
+  if (bias) names.push(e.name(bias));
+  const transposes = {
+    transA: node.attributes.flag('transposeA') ? 1 : 0,
+    transB: node.attributes.flag('transposeB') ? 1 : 0,
+  };
+  const product = e.op('Gemm', names, transposes);
+  const y = fused ? activate(e, node, product, 2, identityPerm(2)) : product;
+  return e.reshape(y, [...output.shape.slice(0, -2), output.shape.at(-2)!, columns]);
 }

@@ -8,6 +8,7 @@ import {acosh} from './Acosh.ts';
 import {add} from './Add.ts';
 import {addN} from './AddN.ts';
 import {all} from './All.ts';
+import {alphaMix} from './AlphaMix.ts';
 import {any} from './Any.ts';
 import {argMax} from './ArgMax.ts';
 import {argMin} from './ArgMin.ts';
@@ -22,6 +23,7 @@ import {avgPool3DGrad} from './AvgPool3DGrad.ts';
 import {avgPoolGrad} from './AvgPoolGrad.ts';
 import {batchMatMul} from './BatchMatMul.ts';
 import {batchToSpaceND} from './BatchToSpaceND.ts';
+import {biasTimestepAdd} from './BiasTimestepAdd.ts';
 import {bincount} from './Bincount.ts';
 import {bitwiseAnd} from './BitwiseAnd.ts';
 import {broadcastArgs} from './BroadcastArgs.ts';
@@ -64,11 +66,15 @@ import {fill} from './Fill.ts';
 import {flipLeftRight} from './FlipLeftRight.ts';
 import {floor} from './Floor.ts';
 import {floorDiv} from './FloorDiv.ts';
+import {fusedActivation} from './FusedActivation.ts';
 import {fusedBatchNorm} from './FusedBatchNorm.ts';
 import {fusedConv2D} from './FusedConv2D.ts';
 import {fusedDepthwiseConv2D} from './FusedDepthwiseConv2D.ts';
+import {fusedGroupNorm} from './FusedGroupNorm.ts';
+import {fusedLayerNorm} from './FusedLayerNorm.ts';
 import {gatherNd} from './GatherNd.ts';
 import {gatherV2} from './GatherV2.ts';
+import {geglu} from './Geglu.ts';
 import {greater} from './Greater.ts';
 import {greaterEqual} from './GreaterEqual.ts';
 import {identity} from './Identity.ts';
@@ -126,6 +132,7 @@ import {reverse} from './Reverse.ts';
 import {rotateWithOffset} from './RotateWithOffset.ts';
 import {round} from './Round.ts';
 import {rsqrt} from './Rsqrt.ts';
+import {scaledDotProductAttention} from './ScaledDotProductAttention.ts';
 import {scatterNd} from './ScatterNd.ts';
 import {searchSorted} from './SearchSorted.ts';
 import {select} from './Select.ts';
@@ -151,6 +158,7 @@ import {sub} from './Sub.ts';
 import {sum} from './Sum.ts';
 import {tan} from './Tan.ts';
 import {tanh} from './Tanh.ts';
+import {temporalAttention} from './TemporalAttention.ts';
 import {tensorScatterUpdate} from './TensorScatterUpdate.ts';
 import {tile} from './Tile.ts';
 import {topK} from './TopK.ts';
@@ -158,6 +166,7 @@ import {transform} from './Transform.ts';
 import {transpose} from './Transpose.ts';
 import {unpack} from './Unpack.ts';
 import {unsortedSegmentSum} from './UnsortedSegmentSum.ts';
+import {upsampleNearest2x} from './UpsampleNearest2x.ts';
 import {zerosLike} from './ZerosLike.ts';
 
 export const kernelSpecs: readonly KernelSpec[] = [
@@ -167,6 +176,7 @@ export const kernelSpecs: readonly KernelSpec[] = [
   add,
   addN,
   all,
+  alphaMix,
   any,
   argMax,
   argMin,
@@ -181,6 +191,7 @@ export const kernelSpecs: readonly KernelSpec[] = [
   avgPoolGrad,
   batchMatMul,
   batchToSpaceND,
+  biasTimestepAdd,
   bincount,
   bitwiseAnd,
   broadcastArgs,
@@ -223,11 +234,15 @@ export const kernelSpecs: readonly KernelSpec[] = [
   flipLeftRight,
   floor,
   floorDiv,
+  fusedActivation,
   fusedBatchNorm,
   fusedConv2D,
   fusedDepthwiseConv2D,
+  fusedGroupNorm,
+  fusedLayerNorm,
   gatherNd,
   gatherV2,
+  geglu,
   greater,
   greaterEqual,
   ifft,
@@ -285,6 +300,7 @@ export const kernelSpecs: readonly KernelSpec[] = [
   rotateWithOffset,
   round,
   rsqrt,
+  scaledDotProductAttention,
   scatterNd,
   searchSorted,
   select,
@@ -310,6 +326,7 @@ export const kernelSpecs: readonly KernelSpec[] = [
   sum,
   tan,
   tanh,
+  temporalAttention,
   tensorScatterUpdate,
   tile,
   topK,
@@ -317,6 +334,7 @@ export const kernelSpecs: readonly KernelSpec[] = [
   transpose,
   unpack,
   unsortedSegmentSum,
+  upsampleNearest2x,
   zerosLike,
   fusedMatMul,
 ];

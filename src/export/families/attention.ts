@@ -1,0 +1,18 @@
+// Attention from MatMul, Softmax, MatMul.
+import {constantOf} from '../constants.ts';
+import type {Emitter} from '../emitter.ts';
+
+export const maskedOut = -3.4028234663852886e38; // the lowest float32: minus infinity gives NaN where a whole row is masked
+
+/** softmax(query keys * scale + mask) values; query [..., L, d], keys [..., d, M], values [..., M, d]. */
+export function attend(e: Emitter, query: string, keys: string, values: string, scale: number, mask?: string): string {
+  const scores = e.op('MatMul', [e.op('Mul', [query, e.build.scalar(scale)]), keys]);
+  const weights = e.op('Softmax', [mask === undefined ? scores : e.op('Add', [scores, mask])], {axis: -1});
+  return e.op('MatMul', [weights, values]);
+}
+
+/** A constant [size, size] mask that lets i see j where `sees` says so. */
+export function maskOf(e: Emitter, size: number, sees: (i: number, j: number) => boolean): string {
+  const values = Array.from({length: size * size}, (_, at) => (sees(Math.floor(at / size), at % size) ? 0 : maskedOut));
+  return e.constant(constantOf('float32', [size, size], values));
+}
