@@ -49,7 +49,10 @@ export interface WasmData {
 
 export interface WasmBackend extends tf.KernelBackend {
   wasm: {
+    /** Replaced when the heap grows. */
     HEAPU8: Uint8Array;
+    /** Exports of the module, its memory among them. */
+    asm: Record<string, unknown>;
     tfjs: {registerTensor(id: number, size: number, offset: number): void; disposeData(id: number): void};
   };
   dataIdMap: {get(dataId: object): WasmData; delete(dataId: object): boolean};

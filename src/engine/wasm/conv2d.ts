@@ -1,0 +1,182 @@
+// Conv2DBackpropInput and Conv2DBackpropFilter. The input gradient of a stride-1 convolution is a forward convolution with the
+// flipped kernel; of another stride, a matrix product whose columns are added back to where they came from. The filter
+// gradient is the transposed output gradient times the unfolded input.
+import * as tf from '../../tf.ts';
+import {floats, free, original, output, supply, type WasmBackend} from './heap.ts';
+import {multiply, rowsTimes, transposed} from './matmul.ts';
+
+type ConvInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
+
+/** Floats of unfolded input held at a time: 16 MiB. */
+const UNFOLDED = 1 << 22;
+
+export function supplyConv2D(): void {
+  supply(tf.Conv2DBackpropInput, (backend, {dy, filter}, attrs) => {
+    const info = infoOf(attrs.inputShape as Shape4, filter!.shape as Shape4, attrs);
+    return (
+      inputGradient(backend, dy!, filter!, info) ??
+      original(tf.Conv2DBackpropInput)(backend, {dy: dy!, filter: filter!}, attrs)
+    );
+  });
+  supply(tf.Conv2DBackpropFilter, (backend, {x, dy}, attrs) =>
+    filterGradient(backend, x!, dy!, infoOf(x!.shape as Shape4, attrs.filterShape as Shape4, attrs)),
+  );
+}
+
+type Shape4 = [number, number, number, number];
+
+function infoOf(x: Shape4, filter: Shape4, attrs: Record<string, unknown>): ConvInfo {
+  const {
+    strides,
+    pad,
+    dimRoundingMode,
+    dilations = 1,
+    dataFormat = 'NHWC',
+  } = attrs as {
+    strides: [number, number] | number;
+    pad: 'same' | 'valid' | number;
+    dimRoundingMode?: 'floor' | 'round' | 'ceil';
+    dilations?: [number, number] | number;
+    dataFormat?: string;
+  };
+  if (dataFormat !== 'NHWC') throw new Error(`Gradients of conv2d on wasm take NHWC data, got ${dataFormat}.`);
+  return tf.backend_util.computeConv2DInfo(x, filter, strides, dilations, pad, dimRoundingMode, false, 'channelsLast');
+}
+
+function isPointwise(info: ConvInfo): boolean {
+  const {top, bottom, left, right} = info.padInfo;
+  const one = info.filterHeight === 1 && info.filterWidth === 1 && info.strideHeight === 1 && info.strideWidth === 1;
+  return one && top === 0 && bottom === 0 && left === 0 && right === 0;
+}
+
+/** Undefined where the original kernel is to do it. */
+function inputGradient(
+  backend: WasmBackend,
+  dy: tf.TensorInfo,
+  filter: tf.TensorInfo,
+  info: ConvInfo,
+): tf.TensorInfo | undefined {
+  if (info.dilationHeight !== 1 || info.dilationWidth !== 1) return undefined;
+  const {filterHeight: kh, filterWidth: kw, inChannels, outChannels} = info;
+  if (isPointwise(info)) {
+    const weights = transposed(backend, {...filter, shape: [inChannels, outChannels]});
+    const dx = rowsTimes(backend, dy, weights);
+    free(backend, weights);
+    return dx;
+  }
+  if (info.strideHeight !== 1 || info.strideWidth !== 1) {
+    const weights = transposed(backend, {...filter, shape: [kh * kw * inChannels, outChannels]});
+    const columns = rowsTimes(backend, dy, weights);
+    const dx = output(backend, info.inShape);
+    foldInto(floats(backend, columns), floats(backend, dx).fill(0), info);
+    free(backend, weights, columns);
+    return dx;
+  }
+  const [top, left] = [kh - 1 - info.padInfo.top, kw - 1 - info.padInfo.left];
+  const bottom = info.inHeight - info.outHeight - top + kh - 1;
+  const right = info.inWidth - info.outWidth - left + kw - 1;
+  if (Math.min(top, left, bottom, right) < 0) return undefined;
+  const flipped = output(backend, [kh, kw, outChannels, inChannels]);
+  const [from, to] = [floats(backend, filter), floats(backend, flipped)];
+  const taps = kh * kw;
+  for (let tap = 0; tap < taps; tap++) {
+    const [source, target] = [tap * inChannels * outChannels, (taps - 1 - tap) * inChannels * outChannels];
+    for (let i = 0; i < inChannels; i++) {
+      for (let o = 0; o < outChannels; o++) to[target + o * inChannels + i] = from[source + i * outChannels + o]!;
+    }
+  }
+  const pad = [[0, 0], [top, bottom], [left, right], [0, 0]]; // biome-ignore format: a row per axis would say no more
+  const dx = original(tf.Conv2D)(
+    backend,
+    {x: dy, filter: flipped},
+    {strides: [1, 1], pad, dataFormat: 'NHWC', dilations: [1, 1]},
+  );
+  free(backend, flipped);
+  return dx;
+}
+
+/** Calls `copy` for every run of channels that one output position and one tap read: offsets into columns and input. */
+function eachTap(info: ConvInfo, images: number, copy: (column: number, input: number) => void): void {
+  const {filterHeight, filterWidth, inChannels, inHeight, inWidth, outHeight, outWidth, padInfo} = info;
+  const {strideHeight, strideWidth, dilationHeight, dilationWidth} = info;
+  let column = 0;
+  for (let n = 0; n < images; n++) {
+    for (let oy = 0; oy < outHeight; oy++) {
+      for (let ox = 0; ox < outWidth; ox++) {
+        for (let ky = 0; ky < filterHeight; ky++) {
+          const y = oy * strideHeight - padInfo.top + ky * dilationHeight;
+          for (let kx = 0; kx < filterWidth; kx++, column += inChannels) {
+            const x = ox * strideWidth - padInfo.left + kx * dilationWidth;
+            const inside = y >= 0 && y < inHeight && x >= 0 && x < inWidth;
+            copy(column, inside ? ((n * inHeight + y) * inWidth + x) * inChannels : -1);
+          }
+        }
+      }
+    }
+  }
+}
+
+function foldInto(columns: Float32Array, dx: Float32Array, info: ConvInfo): void {
+  const channels = info.inChannels;
+  eachTap(info, info.batchSize, (column, input) => {
+    if (input >= 0) for (let c = 0; c < channels; c++) dx[input + c]! += columns[column + c]!;
+  });
+}
+
+/** dy^T [out, P] x unfolded input [P, kh*kw*in], a few images at a time, then transposed to [kh, kw, in, out]. */
+function filterGradient(backend: WasmBackend, x: tf.TensorInfo, dy: tf.TensorInfo, info: ConvInfo): tf.TensorInfo {
+  const {batchSize, outHeight, outWidth, inChannels, outChannels, filterHeight, filterWidth} = info;
+  const width = filterHeight * filterWidth * inChannels;
+  const positions = outHeight * outWidth;
+  const total = new Float64Array(outChannels * width);
+  const pointwise = isPointwise(info);
+  const upstream = transposedPerChunk(backend, dy, outChannels);
+  const many = pointwise ? batchSize : Math.max(1, Math.min(batchSize, Math.floor(UNFOLDED / (positions * width))));
+  const perImage = info.inHeight * info.inWidth * inChannels;
+  for (let first = 0; first < batchSize; first += many) {
+    const images = Math.min(many, batchSize - first);
+    const left = upstream(first * positions, images * positions);
+    const right = pointwise ? {...x, shape: [images * positions, width]} : output(backend, [images * positions, width]);
+    if (!pointwise) {
+      unfold(floats(backend, x).subarray(first * perImage), floats(backend, right), info, images);
+    }
+    const product = multiply(backend, left, right);
+    if (images === batchSize) {
+      free(backend, left, ...(pointwise ? [] : [right]));
+      const result = transposed(backend, product);
+      free(backend, product);
+      return {...result, shape: [...info.filterShape]};
+    }
+    const part = floats(backend, product);
+    for (let i = 0; i < total.length; i++) total[i]! += part[i]!;
+    free(backend, left, right, product);
+  }
+  const result = output(backend, info.filterShape);
+  const to = floats(backend, result);
+  for (let o = 0; o < outChannels; o++) for (let i = 0; i < width; i++) to[i * outChannels + o] = total[o * width + i]!;
+  return result;
+}
+
+/** Transposes rows from .. from+count of dy [P, out] on demand. */
+function transposedPerChunk(backend: WasmBackend, dy: tf.TensorInfo, outChannels: number) {
+  return (from: number, count: number): tf.TensorInfo => {
+    const result = output(backend, [outChannels, count]);
+    const [source, to] = [floats(backend, dy).subarray(from * outChannels), floats(backend, result)];
+    const BLOCK = 16;
+    for (let block = 0; block < count; block += BLOCK) {
+      const end = Math.min(count, block + BLOCK);
+      for (let o = 0; o < outChannels; o++) {
+        for (let p = block; p < end; p++) to[o * count + p] = source[p * outChannels + o]!;
+      }
+    }
+    return result;
+  };
+}
+
+function unfold(x: Float32Array, columns: Float32Array, info: ConvInfo, images: number): void {
+  const channels = info.inChannels;
+  eachTap(info, images, (column, input) => {
+    if (input < 0) columns.fill(0, column, column + channels);
+    else for (let c = 0; c < channels; c++) columns[column + c] = x[input + c]!;
+  });
+}
