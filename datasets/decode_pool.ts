@@ -5,6 +5,7 @@ import {compiledUrl} from '../src/platform/worker_url.ts';
 import {BadSample} from './bad_sample.ts';
 import type {DecodeAnswer, DecodeJob, DecodeWorkerData} from './decode_worker.ts';
 import type {ClipWanted} from './media.ts';
+import {busyWords, forget, waitAtExit} from './quiet_exit.ts';
 import type {VideoEngine} from './video/video_reader.ts';
 
 /** A clip in shared memory. */
@@ -37,12 +38,15 @@ interface Waiting {
 }
 
 interface Thread {
+  number: number;
   worker: Worker;
   waiting: Waiting | undefined;
   timer: NodeJS.Timeout | undefined;
 }
 
 export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOptions): DecodePool {
+  const busy = busyWords(threads);
+  waitAtExit(busy);
   const newSlot = () => new SharedArrayBuffer(clipBytes);
   const free = Array.from({length: slots}, newSlot);
   const slotWaiters: ((slot: SharedArrayBuffer) => void)[] = [];
@@ -59,7 +63,7 @@ export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOp
 
   const start = (thread: Thread) => {
     const worker = new Worker(compiledUrl(import.meta.url, './decode_worker.js'), {
-      workerData: {engine} satisfies DecodeWorkerData,
+      workerData: {engine, busy, thread: thread.number} satisfies DecodeWorkerData,
     });
     worker.unref(); // a pending decode is kept alive by its timer; an idle thread must not keep the process
     thread.worker = worker;
@@ -105,8 +109,8 @@ export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOp
     pump();
   };
 
-  const pool = Array.from({length: threads}, (): Thread => {
-    const thread: Partial<Thread> = {};
+  const pool = Array.from({length: threads}, (_, number): Thread => {
+    const thread: Partial<Thread> = {number};
     start(thread as Thread);
     return thread as Thread;
   });
@@ -132,7 +136,7 @@ export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOp
       if (closed) throw new Error(closedMessage);
       return new Promise((resolve, reject) => {
         // Copied: a member's buffer may be larger than the member, and what is sent is gone here.
-        queue.push({job: {id: nextId++, bytes: bytes.slice(), extension, wanted, slot}, resolve, reject});
+        queue.push({job: {id: nextId++, bytes: new Uint8Array(bytes), extension, wanted, slot}, resolve, reject});
         pump();
       });
     },
@@ -151,6 +155,7 @@ export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOp
         ending.push(busy ? Promise.race([ended, patience()]) : ended);
       }
       await Promise.all(ending);
+      forget(busy);
       for (const {worker} of pool) worker.unref();
     },
   };

@@ -2,6 +2,7 @@
 import {parentPort, workerData} from 'node:worker_threads';
 import {type BadReason, BadSample} from './bad_sample.ts';
 import {type ClipWanted, decodeMedia} from './media.ts';
+import {type BusyWords, whileBusy} from './quiet_exit.ts';
 import {openVideoReader, type VideoEngine, type VideoReader} from './video/video_reader.ts';
 
 export interface DecodeJob {
@@ -20,11 +21,14 @@ export type DecodeAnswer =
 
 export interface DecodeWorkerData {
   engine: VideoEngine | 'auto';
+  busy: BusyWords;
+  /** This thread's number in its pool. */
+  thread: number;
 }
 
 if (parentPort !== null) {
   const port = parentPort;
-  const {engine} = workerData as DecodeWorkerData;
+  const {engine, busy, thread} = workerData as DecodeWorkerData;
   let reader: Promise<VideoReader> | undefined;
   const open = () => {
     reader ??= openVideoReader(engine);
@@ -35,8 +39,8 @@ if (parentPort !== null) {
     if (job === 'close') return port.close();
     const size = job.wanted.frames * job.wanted.height * job.wanted.width * 3;
     const into = new Uint8Array(job.slot, 0, size);
-    decodeMedia(job.bytes, job.extension, job.wanted, into, open).then(
-      ({fps}) => port.postMessage({id: job.id, fps} satisfies DecodeAnswer),
+    whileBusy(busy, thread, () => decodeMedia(job.bytes, job.extension, job.wanted, into, open)).then(
+      done => done !== undefined && port.postMessage({id: job.id, fps: done.fps} satisfies DecodeAnswer),
       (error: unknown) => port.postMessage(answerOf(job.id, error)),
     );
   });
