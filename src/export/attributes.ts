@@ -6,9 +6,9 @@ export type AttributeValue = number | string | boolean | null | undefined | Dim 
 
 export class Attributes {
   readonly #values: Readonly<Record<string, AttributeValue>>;
-  readonly #owner: string;
+  readonly #owner: () => string;
 
-  constructor(values: Readonly<Record<string, AttributeValue>>, owner: string) {
+  constructor(values: Readonly<Record<string, AttributeValue>>, owner: () => string) {
     this.#values = values;
     this.#owner = owner;
   }
@@ -72,6 +72,6 @@ export class Attributes {
       value !== null && typeof value === 'object' && 'factors' in value
         ? `a size that depends on ${dimName(value)}`
         : JSON.stringify(value);
-    throw new TypeError(`${this.#owner}: attribute "${key}" should be ${expected}, not ${shown}.`);
+    throw new TypeError(`${this.#owner()}: attribute "${key}" should be ${expected}, not ${shown}.`);
   }
 }

@@ -7,6 +7,12 @@ const inside = [
   /[\\/]src[\\/]tf\.[jt]s/,
 ];
 
+/** Remembers the stack now and reads it, which is the slow part, when called. */
+export function callerLater(): () => string {
+  const here = new Error();
+  return () => callerOf(here);
+}
+
 /** "ResnetBlock.forward (layers/resnet.ts:41)". */
 export function callerOf(error: Error): string {
   const frames = (error.stack ?? '').split('\n').slice(1);

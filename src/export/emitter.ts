@@ -11,6 +11,8 @@ import {between, identityPerm, isIdentity, movesOnlyOnes, type Perm, permute, sa
 export interface Stored {
   readonly perm: Perm;
   readonly name: string;
+  /** Whether a Transpose brought it into this order. */
+  readonly moved?: boolean;
 }
 
 export class Emitter {
@@ -22,6 +24,8 @@ export class Emitter {
   readonly #dims = new Map<string, string>();
   /** Reshapes by their result: a reshape of a reshape starts from the first one's input. */
   readonly #reshapedFrom = new Map<string, string>();
+  readonly #pending = new Map<GraphValue, () => void>();
+  readonly #sources = new Map<GraphValue, GraphValue>();
   readonly #shapes = new Map<string, readonly Dim[]>();
   readonly #dimSources = new Map<string, {input: string; axis: number}>();
 
@@ -39,7 +43,7 @@ export class Emitter {
   }
 
   fail(node: GraphNode, why: string): never {
-    throw new UserError(`Kernel ${node.spec.kernel}, called in ${node.caller}, cannot be exported to ONNX: ${why}.`);
+    throw new UserError(`Kernel ${node.spec.kernel}, called in ${node.caller()}, cannot be exported to ONNX: ${why}.`);
   }
 
   /** Says that `value` is what ONNX calls `name`, stored in the order `perm` (default: as TensorFlow.js has it). */
@@ -58,6 +62,31 @@ export class Emitter {
     });
   }
 
+  /** Says that `value` is a reshape of `source`. */
+  reshapedFrom(value: GraphValue, source: GraphValue): void {
+    this.#sources.set(value, source);
+  }
+
+  /** The value and those that it is a reshape of, the nearest first: the same data, stored in any of their ways. */
+  withSources(value: GraphValue): GraphValue[] {
+    const chain = [value];
+    for (let v = this.#sources.get(value); v && !chain.includes(v); v = this.#sources.get(v)) chain.push(v);
+    return chain;
+  }
+
+  /** Puts the work of producing `value` off until somebody asks for it: nobody may. */
+  later(value: GraphValue, produce: () => void): void {
+    this.#pending.set(value, produce);
+  }
+
+  #settle(value: GraphValue): void {
+    const produce = this.#pending.get(value);
+    if (!produce) return;
+    this.#pending.delete(value);
+    produce();
+  }
+
+  /** The orders in which the value exists, none where its production was put off. */
   storedAs(value: GraphValue): readonly Stored[] {
     return this.#stored.get(value) ?? [];
   }
@@ -65,12 +94,15 @@ export class Emitter {
   /** Every order in which the value exists by now, at least one. */
   everyOrder(value: GraphValue): readonly Stored[] {
     const perm = identityPerm(value.shape.length);
-    return value.constant ? [{perm, name: this.name(value)}] : this.storedAs(value);
+    if (value.constant) return [{perm, name: this.name(value)}];
+    this.#settle(value);
+    return this.storedAs(value);
   }
 
   /** The name of the value in the given storage order. */
   name(value: GraphValue, perm: Perm = identityPerm(value.shape.length)): string {
     if (value.constant) return this.constant(value.constant, permute(value.constant.shape, perm), perm);
+    this.#settle(value);
     const list = this.#stored.get(value);
     if (!list?.length) throw new Error(`A value of shape [${value.samples[0]}] is used before it is produced.`);
     const exact = list.find(s => samePerm(s.perm, perm));
@@ -80,7 +112,7 @@ export class Emitter {
     const name = free
       ? this.reshape(free.name, permute(value.shape, perm))
       : this.op('Transpose', [list[0]!.name], {perm: between(list[0]!.perm, perm)});
-    list.push({perm, name});
+    list.push({perm, name, moved: !free});
     return name;
   }
 
@@ -126,6 +158,7 @@ export class Emitter {
   /** The storage order in which an operation over `values` moves the least data. */
   choosePerm(values: readonly GraphValue[], rank: number): Perm {
     const full = values.filter(v => !v.constant && v.shape.length === rank);
+    for (const v of full) this.#settle(v);
     const candidates = full.flatMap(v => this.storedAs(v).map(s => s.perm));
     let best: Perm = identityPerm(rank);
     let bestCost = Number.POSITIVE_INFINITY;

@@ -23,7 +23,7 @@ export interface GraphNode {
   readonly inputs: Readonly<Record<string, GraphValue>>;
   readonly attributes: Attributes;
   readonly outputs: readonly GraphValue[];
-  readonly caller: string;
+  readonly caller: () => string;
 }
 
 export interface Graph {
@@ -43,14 +43,14 @@ export function unify(traces: readonly Trace[], sizes: readonly DimSizes[], fill
   for (const other of reached) {
     if (other.length !== first.length || other.some((node, i) => node.spec !== first[i]!.spec)) {
       const at = first.findIndex((node, i) => node.spec !== other[i]?.spec);
-      const where = first[at] ? `${first[at].spec.kernel} in ${first[at].caller}` : 'its end';
+      const where = first[at] ? `${first[at].spec.kernel} in ${first[at].caller()}` : 'its end';
       throw new UserError(
         `The function takes another path when its dynamic dimensions change (first at ${where}); make those dimensions static.`,
       );
     }
   }
 
-  const merge = (same: readonly TracedValue[], owner: string): GraphValue => {
+  const merge = (same: readonly TracedValue[], owner: () => string): GraphValue => {
     const base = same[0]!;
     const known = values.get(base);
     if (known) return known;
@@ -59,7 +59,7 @@ export function unify(traces: readonly Trace[], sizes: readonly DimSizes[], fill
       fit(
         samples.map(s => s[axis]!),
         sizes,
-        `the shape [${base.shape}] in ${owner}`,
+        () => `the shape [${base.shape}] in ${owner()}`,
       ),
     );
     let value: GraphValue = {shape, samples, dtype: base.dtype};
@@ -68,11 +68,11 @@ export function unify(traces: readonly Trace[], sizes: readonly DimSizes[], fill
     return value;
   };
 
-  const constantValue = (same: readonly TracedValue[], value: GraphValue, owner: string): GraphValue => {
+  const constantValue = (same: readonly TracedValue[], value: GraphValue, owner: () => string): GraphValue => {
     const constants = same.map(v => {
       if (v.source.kind !== 'constant')
         throw new UserError(
-          `A constant in ${owner} is computed when the sizes change; make the dynamic dimensions static.`,
+          `A constant in ${owner()} is computed when the sizes change; make the dynamic dimensions static.`,
         );
       return v.source;
     });
@@ -87,17 +87,17 @@ export function unify(traces: readonly Trace[], sizes: readonly DimSizes[], fill
     const one = splats.every(s => !Number.isNaN(s)) ? fitDim(splats, sizes) : undefined;
     if (one === undefined) {
       throw new UserError(
-        `A constant of shape [${base.constant.shape}] in ${owner} is computed on the host from a dynamic dimension; build it from tensor operations (tf.range, tf.fill) or make the dimension static.`,
+        `A constant of shape [${base.constant.shape}] in ${owner()} is computed on the host from a dynamic dimension; build it from tensor operations (tf.range, tf.fill) or make the dimension static.`,
       );
     }
-    const attributes = new Attributes({shape: value.shape, value: one, dtype: value.dtype}, 'Fill');
+    const attributes = new Attributes({shape: value.shape, value: one, dtype: value.dtype}, () => 'Fill');
     nodes.push({spec: fill, inputs: {}, attributes, outputs: [value], caller: owner});
     return value;
   };
 
   first.forEach((base, i) => {
     const same = reached.map(r => r[i]!);
-    const owner = `${base.spec.kernel}, called in ${base.caller}`;
+    const owner = () => `${base.spec.kernel}, called in ${base.caller()}`;
     const inputs: Record<string, GraphValue> = {};
     for (const key of Object.keys(base.inputs))
       inputs[key] = merge(
@@ -110,7 +110,7 @@ export function unify(traces: readonly Trace[], sizes: readonly DimSizes[], fill
         mergeAttribute(
           same.map(n => n.attributes[key]),
           sizes,
-          `attribute ${key} of ${owner}`,
+          () => `attribute ${key} of ${owner()}`,
         ),
       ]),
     );
@@ -137,7 +137,7 @@ export function unify(traces: readonly Trace[], sizes: readonly DimSizes[], fill
         name,
         merge(
           traces.map(t => pick(t).get(name)!),
-          `"${name}"`,
+          () => `"${name}"`,
         ),
       ]),
     );
@@ -176,22 +176,26 @@ function producer(value: TracedValue): TracedNode[] {
   return value.source.kind === 'node' ? [value.source.node] : [];
 }
 
-function fit(samples: readonly number[], sizes: readonly DimSizes[], what: string): Dim {
+function fit(samples: readonly number[], sizes: readonly DimSizes[], what: () => string): Dim {
   const dim = fitDim(samples, sizes);
   if (dim === undefined) {
     throw new UserError(
-      `No expression of the dynamic dimensions gives ${what}: it is ${samples.join(', ')} at ${JSON.stringify(sizes)}; make a dimension static or a multiple of what the model needs.`,
+      `No expression of the dynamic dimensions gives ${what()}: it is ${samples.join(', ')} at ${JSON.stringify(sizes)}; make a dimension static or a multiple of what the model needs.`,
     );
   }
   return dim;
 }
 
-function mergeAttribute(same: readonly AttributeValue[], sizes: readonly DimSizes[], what: string): AttributeValue {
+function mergeAttribute(
+  same: readonly AttributeValue[],
+  sizes: readonly DimSizes[],
+  what: () => string,
+): AttributeValue {
   const base = same[0];
   if (Array.isArray(base)) {
     const lists = same as readonly (readonly AttributeValue[])[];
     if (lists.some(l => l.length !== base.length))
-      throw new UserError(`The length of ${what} depends on a dynamic dimension; make it static.`);
+      throw new UserError(`The length of ${what()} depends on a dynamic dimension; make it static.`);
     return base.map((_, i) =>
       mergeAttribute(
         lists.map(l => l[i]),
@@ -202,7 +206,7 @@ function mergeAttribute(same: readonly AttributeValue[], sizes: readonly DimSize
   }
   if (typeof base === 'number') return fit(same as readonly number[], sizes, what);
   if (same.some(v => v !== base))
-    throw new UserError(`The value of ${what} depends on a dynamic dimension; make it static.`);
+    throw new UserError(`The value of ${what()} depends on a dynamic dimension; make it static.`);
   return base;
 }
 

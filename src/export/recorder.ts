@@ -4,7 +4,7 @@
 import {UserError} from '../platform/user_error.ts';
 import * as tf from '../tf.ts';
 import {Attributes, type AttributeValue} from './attributes.ts';
-import {callerOf} from './caller.ts';
+import {callerLater, callerOf} from './caller.ts';
 import type {Constant, ConstantData, ConstantType} from './constants.ts';
 import {evaluateOnCpu} from './fold.ts';
 import type {KernelSpec, TensorShape} from './kernel_spec.ts';
@@ -25,7 +25,8 @@ export interface TracedNode {
   readonly inputs: Readonly<Record<string, TracedValue>>;
   readonly attributes: Readonly<Record<string, AttributeValue>>;
   readonly outputs: TracedValue[];
-  readonly caller: string;
+  /** Where the kernel was called from; worked out when somebody asks. */
+  readonly caller: () => string;
 }
 
 export interface Trace {
@@ -149,13 +150,13 @@ export class RecorderBackend extends tf.KernelBackend {
     }
     const attrs = attributes as Record<string, AttributeValue>;
     const shapes = Object.fromEntries(Object.entries(named).map(([key, v]) => [key, shapeWithConstant(v)]));
-    const inferred = spec.infer(shapes, new Attributes(attrs, spec.kernel));
+    const inferred = spec.infer(shapes, new Attributes(attrs, () => spec.kernel));
     const node: TracedNode = {
       spec,
       inputs: named,
       attributes: copied(attrs),
       outputs: [],
-      caller: callerOf(new Error()),
+      caller: callerLater(),
     };
     const infos = (Array.isArray(inferred) ? inferred : [inferred]).map((output, index) => {
       const value: TracedValue = {shape: output.shape, dtype: output.dtype, source: {kind: 'node', node, index}};

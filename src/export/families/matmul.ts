@@ -1,10 +1,12 @@
 // Matrix products over the last two dimensions.
 import type {Emitter} from '../emitter.ts';
-import type {GraphNode} from '../graph.ts';
+import type {GraphNode, GraphValue} from '../graph.ts';
 import type {KernelSpec} from '../kernel_spec.ts';
-import {identityPerm, type Perm} from '../layout.ts';
+import {channelsFirst, identityPerm, type Perm} from '../layout.ts';
 import {activate} from './activation.ts';
+import {reshapeTo} from './reshape.ts';
 import {asFloat, broadcast, input, value} from './shapes.ts';
+import {onlyChannelsFirst} from './views.ts';
 
 export function lastTwoSwapped(rank: number): Perm {
   return [...identityPerm(rank - 2), rank - 1, rank - 2];
@@ -23,6 +25,7 @@ export function matMulSpec(kernel: string, fused: boolean): KernelSpec {
     emit(e, node) {
       const output = node.outputs[0]!;
       const rank = output.shape.length;
+      if (asPointwiseConv(e, node, fused)) return;
       const gemm = asGemm(e, node, fused);
       if (gemm !== undefined) {
         e.set(output, gemm);
@@ -63,4 +66,31 @@ function asGemm(e: Emitter, node: GraphNode, fused: boolean): string | undefined
   const product = e.op('Gemm', names, transposes);
   const y = fused ? activate(e, node, product, 2, identityPerm(2)) : product;
   return e.reshape(y, [...output.shape.slice(0, -2), output.shape.at(-2)!, columns]);
+}
+
+/**
+ * A linear layer over the channels of maps [N, H, W, C] that lie channels first is a 1x1 convolution of them as they lie, which
+ * spares moving them there and back. Returns whether it was one.
+ */
+function asPointwiseConv(e: Emitter, node: GraphNode, fused: boolean): boolean {
+  const [a, b, bias] = [value(node, 'a'), value(node, 'b'), fused ? node.inputs.bias : undefined];
+  const transposed = node.attributes.flag('transposeA') || node.attributes.flag('transposeB');
+  const single = b.shape.slice(0, -2).every(d => d === 1) && a.shape.slice(0, -2).every(d => d === 1);
+  if (!b.constant || transposed || !single || (bias && bias.shape.length !== 1)) return false;
+  const maps = e.withSources(a).find(v => v.shape.length > 3 || (v.shape.length === 3 && v.shape[0] !== 1));
+  const [inputs, outputs] = b.constant.shape.slice(-2) as [number, number];
+  if (!maps || maps.shape.length !== 4 || maps.shape[3] !== inputs || !onlyChannelsFirst(e, maps)) return false;
+  const perm = channelsFirst(4);
+  const order = [...identityPerm(b.shape.length - 2), b.shape.length - 1, b.shape.length - 2];
+  const names = [e.name(maps, perm), e.constant(b.constant, [outputs, inputs, 1, 1], order)];
+  if (bias) names.push(e.name(bias));
+  const product = e.op('Conv', names, {kernel_shape: [1, 1]});
+  const result: GraphValue = {
+    ...maps,
+    shape: maps.shape.with(3, outputs),
+    samples: maps.samples.map(s => s.with(3, outputs)),
+  };
+  e.set(result, fused ? activate(e, node, product, 4, perm) : product, perm);
+  reshapeTo(e, result, node.outputs[0]!);
+  return true;
 }

@@ -10,6 +10,7 @@ import {
   permute,
   reshapeBlocks,
   reshapePerm,
+  samePerm,
 } from '../layout.ts';
 
 /** Gives `output` the data of `x` in `output`'s shape, moving it only where its order forces that. */
@@ -22,22 +23,34 @@ export function reshapeTo(e: Emitter, x: GraphValue, output: GraphValue): void {
     e.set(output, e.constant(x.constant, output.shape as number[]));
     return;
   }
-  const blocks = commonBlocks(x, output);
-  const stored = e.everyOrder(x);
+  e.reshapedFrom(output, x);
   let free = 0;
-  for (const {perm, name} of stored) {
-    const order = blocks ? reshapePerm(blocks, perm) : isIdentity(perm) ? identityPerm(output.shape.length) : undefined;
-    if (!order) continue;
-    free++;
-    e.set(output, reshapeStored(e, name, permute(x.shape, perm), permute(output.shape, order)), order);
+  for (const source of e.withSources(x)) {
+    const between = commonBlocks(source, output);
+    for (const {perm, name} of source.constant ? e.everyOrder(source) : e.storedAs(source)) {
+      const order = between
+        ? reshapePerm(between, perm)
+        : isIdentity(perm)
+          ? identityPerm(output.shape.length)
+          : undefined;
+      if (!order || e.storedAs(output).some(s => samePerm(s.perm, order))) continue;
+      free++;
+      e.set(output, reshapeStored(e, name, permute(source.shape, perm), permute(output.shape, order)), order);
+    }
   }
   if (free > 0) return;
-  // No stored order allows it: move the data to the order that leaves the result channels first, if there is one.
+  e.later(output, () => move(e, x, output));
+}
+
+/** No stored order allows the reshape: moves the data to the order that leaves the result channels first, if there is one. */
+function move(e: Emitter, x: GraphValue, output: GraphValue): void {
+  const blocks = commonBlocks(x, output);
+  const forward = channelsFirst(output.shape.length);
   const back =
-    blocks && output.shape.length >= 4
-      ? reshapePerm(blocks.map(flipped), channelsFirst(output.shape.length))
+    blocks && output.shape.length >= 4 && e.everyOrder(x).every(o => !isIdentity(o.perm))
+      ? reshapePerm(blocks.map(flipped), forward)
       : undefined;
-  const order: Perm = back ? channelsFirst(output.shape.length) : identityPerm(output.shape.length);
+  const order: Perm = back ? forward : identityPerm(output.shape.length);
   const from = back ?? identityPerm(x.shape.length);
   e.set(output, reshapeStored(e, e.name(x, from), permute(x.shape, from), permute(output.shape, order)), order);
 }
