@@ -73,7 +73,7 @@ export async function readFrozen(folder: string): Promise<Frozen | undefined> {
   const {parent, autoencoder, scaleFactor, unet, diffusion} = config as object as FrozenSettings;
   return {
     parent,
-    autoencoder: {config: autoencoder, weights: companions?.['autoencoder'] ?? new Map()},
+    autoencoder: {config: autoencoder, weights: companions?.autoencoder ?? new Map()},
     scaleFactor,
     diffusion,
     ...(unet ? {unet: {config: unet, weights}} : {}),

@@ -103,7 +103,7 @@ async function trainWith(
   const checkpointer = await openCheckpointer({
     folder: run.checkpoints,
     keep: {last: keepLast, ...(keepEvery === undefined ? {} : {every: keepEvery})},
-    onWritten: ({name, bytes}) => log.logger.info({name, bytes}, 'checkpoint'),
+    onWritten: ({name, bytes}) => log.logger.info({checkpoint: name, bytes}, 'checkpoint'),
   });
   const stop = options.stopOnSignals ? stopOnSignals(log.logger) : neverStop;
   const data = batches(trainingData(config), {

@@ -26,7 +26,7 @@ export function stateOf(config: StageConfig, engine: Engine, slots: readonly Slo
 
 /** Puts a loaded state into the variables. @throws UserError where it does not hold exactly the weights that train. */
 export function restore(state: LoadedState, slots: readonly Slot[], checkpoint: string): void {
-  const adamw = state.optimizers['adamw'] ?? new Map();
+  const adamw = state.optimizers.adamw ?? new Map();
   if (state.weights.size !== slots.length || adamw.size !== 2 * slots.length) {
     throw new UserError(
       `${checkpoint} holds ${state.weights.size} weights and ${adamw.size} optimiser slots, expected ${slots.length} and ${2 * slots.length}: it is of another model.`,

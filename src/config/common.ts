@@ -29,7 +29,7 @@ export const dataSchema = z.strictObject({
   batchSize: count.max(4096),
   shuffleWindow: count.max(100_000).default(256).describe('samples shuffled together'),
   workers: z.int().min(0).max(64).default(1).describe('decoding threads; the data are the same for any number'),
-  onBadSample: z.enum(['skip', 'stop']).default('skip'),
+  onBadSample: z.enum(['stop', 'skip']).default('stop').describe('skip lists each in bad-samples.jsonl'),
 });
 
 /** beta_1..beta_N of the forward process. `scaled_linear` is linear in sqrt(beta): what the LDM code base calls "linear". */

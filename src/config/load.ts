@@ -27,7 +27,7 @@ export function parseConfig(text: string, name: string, overrides: readonly stri
   for (const assignment of overrides) applyOverride(document, assignment);
   const value: unknown = document.toJS({maxAliasCount: 100});
 
-  const stage = isRecord(value) ? value['stage'] : undefined;
+  const stage = isRecord(value) ? value.stage : undefined;
   const stageName = stageNames.find(known => known === stage);
   if (!stageName) {
     throw new UserError(
