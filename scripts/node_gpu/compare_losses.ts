@@ -1,39 +1,42 @@
-// Prints the losses of the tiny temporal stage on the cpu engine and on node-gpu, step by step, and ends with code 1 where
-// they differ by more than 1e-4. Run: npx tsx scripts/node_gpu/compare_losses.ts
-import '@tensorflow/tfjs-backend-cpu';
-import {openNodeGpu} from '../../src/engine/node_gpu/index.ts';
+// Prints the losses of the tiny temporal stage on two engines, step by step, and ends with code 1 where they differ by more
+// than 1e-4.  npx tsx scripts/node_gpu/compare_losses.ts [clip|narrow] [engine] [engine]   (default clip cpu node-gpu)
+import {engineNames} from '../../src/engine/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
-import * as tf from '../../src/tf.ts';
-import {largestDifference, temporalLosses} from './temporal_losses.ts';
+import {largestDifference, median, scales, type TemporalLosses, temporalLosses} from './temporal_losses.ts';
 
 const steps = 20;
 const tolerance = 1e-4;
 
 async function main(): Promise<void> {
-  const {device, describe} = await openNodeGpu();
-  const described = Object.entries(describe).map(([key, value]) => `${key} ${value}`);
-  console.log(`node-gpu on ${device}: ${described.join(', ')}`);
-  const node = await temporalLosses(steps);
-  await tf.setBackend('cpu');
-  const cpu = await temporalLosses(steps);
-  console.log('step       cpu  node-gpu  difference');
-  for (const [step, loss] of cpu.losses.entries()) {
-    const other = node.losses[step]!;
+  const [scaleName = 'clip', first = 'cpu', second = 'node-gpu'] = process.argv.slice(2);
+  const scale = Object.entries(scales).find(([name]) => name === scaleName)?.[1];
+  if (!scale) throw new UserError(`The size must be one of ${Object.keys(scales).join(', ')}; it is "${scaleName}".`);
+  const runs: TemporalLosses[] = [];
+  for (const name of [first, second]) {
+    const engine = engineNames.find(known => known === name);
+    if (!engine) throw new UserError(`An engine must be one of ${engineNames.join(', ')}; it is "${name}".`);
+    const run = await temporalLosses(engine, scale, steps);
     console.log(
-      `${String(step).padStart(4)}  ${loss.toFixed(6)}  ${other.toFixed(6)}  ${(other - loss).toExponential(1)}`,
+      Object.entries(run.engine)
+        .map(([key, value]) => `${key}: ${value}`)
+        .join(', '),
     );
+    runs.push(run);
   }
-  const difference = largestDifference(cpu.losses, node.losses);
-  console.log(`largest difference ${difference.toExponential(2)} (allowed ${tolerance}); loss ${fell(cpu.losses)}`);
-  console.log(`median step: cpu ${median(cpu.milliseconds)} ms, node-gpu ${median(node.milliseconds)} ms`);
-  if (difference > tolerance) process.exitCode = 1;
-}
-
-const fell = (losses: number[]) => `${losses[0]!.toFixed(3)} -> ${losses.at(-1)!.toFixed(3)}`;
-
-function median(values: number[]): string {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!.toFixed(0);
+  const [a, b] = runs as [TemporalLosses, TemporalLosses];
+  console.log(`step  ${first.padStart(8)}  ${second.padStart(8)}  difference`);
+  for (const [step, loss] of a.losses.entries()) {
+    const other = b.losses[step]!;
+    const difference = (other - loss).toExponential(1);
+    console.log(`${String(step).padStart(4)}  ${loss.toFixed(6)}  ${other.toFixed(6)}  ${difference.padStart(10)}`);
+  }
+  const difference = largestDifference(a.losses, b.losses);
+  console.log(`largest difference ${difference.toExponential(2)}, allowed ${tolerance}`);
+  console.log(`largest change of a temporal weight: ${runs.map(run => run.moved.toFixed(4)).join(', ')}`);
+  const apart = largestDifference(a.weights, b.weights);
+  console.log(`largest difference of a temporal weight after ${steps} steps: ${apart.toExponential(2)}`);
+  console.log(`median step: ${runs.map(run => `${median(run.milliseconds).toFixed(0)} ms`).join(', ')}`);
+  if (!(difference <= tolerance)) process.exitCode = 1;
 }
 
 main().catch(error => {
