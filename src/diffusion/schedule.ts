@@ -45,9 +45,9 @@ export function makeSchedule(config: ScheduleConfig): NoiseSchedule {
   if (!Number.isInteger(steps) || steps < 2) throw new RangeError(`The schedule needs 2 steps or more, got ${steps}.`);
   const alphas = new Float64Array(steps);
   let product = 1;
-  for (let t = 0; t < steps; t++) {
-    product *= 1 - beta(kind, betaStart, betaEnd, t / (steps - 1));
-    alphas[t] = Math.sqrt(product);
+  for (const [t, beta] of betas(kind, betaStart, betaEnd, steps).entries()) {
+    product *= Math.fround(1 - beta);
+    alphas[t] = Math.sqrt(Math.fround(product));
   }
   if (zeroTerminalSnr) rescaleToZeroTerminalSnr(alphas);
   const alphasCumprod = alphas.map(alpha => alpha * alpha);
@@ -59,9 +59,19 @@ export function makeSchedule(config: ScheduleConfig): NoiseSchedule {
   };
 }
 
-function beta(kind: ScheduleKind, start: number, end: number, at: number): number {
-  if (kind === 'linear') return start + (end - start) * at;
-  return (Math.sqrt(start) + (Math.sqrt(end) - Math.sqrt(start)) * at) ** 2;
+/** Rounded to float32 where the reference implementation rounds, so that its table comes out bit for bit. */
+function betas(kind: ScheduleKind, start: number, end: number, steps: number): Float32Array {
+  if (kind === 'linear') return linspace(start, end, steps);
+  return linspace(Math.sqrt(start), Math.sqrt(end), steps).map(root => root * root);
+}
+
+/** As PyTorch computes it in float32: from the nearer end, one rounding each. */
+function linspace(start: number, end: number, count: number): Float32Array {
+  const [first, last] = [Math.fround(start), Math.fround(end)];
+  const step = Math.fround(Math.fround(last - first) / (count - 1));
+  return Float32Array.from({length: count}, (_, i) =>
+    i < count / 2 ? first + step * i : last - step * (count - 1 - i),
+  );
 }
 
 /** Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed", algorithm 1. */

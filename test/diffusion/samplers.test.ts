@@ -37,7 +37,7 @@ describe('equal to the reference implementation', () => {
     expect(config.model).toBe('eps(x,t) = 0.9*tanh(x_scaled) + 0.05*t/1000');
     expect(config).toMatchObject({beta_start: 0.00085, beta_end: 0.012, beta_schedule: 'scaled_linear', steps: 8});
     for (const [t, product] of golden('alphas_cumprod').entries()) {
-      expect(Math.abs(schedule.alphasCumprod[t]! - product)).toBeLessThan(1e-6);
+      expect(Math.fround(schedule.alphasCumprod[t]!)).toBe(product);
     }
   });
   test.each(everyCase)('%s, %s', async (name, prediction) => {
@@ -54,9 +54,8 @@ describe('equal to the reference implementation', () => {
     const key = `${theirs[name]}.${theirs[prediction]}`;
     expect(timesteps).toEqual([...golden(`${key}.timesteps`)]);
     const wanted = golden(`${key}.final`);
-    const largest = Math.max(...wanted.map(Math.abs));
     const errors = (await result.data()).map((value, i) => Math.abs(value - wanted[i]!));
-    expect(Math.max(...errors) / largest).toBeLessThan(1e-5);
+    expect(Math.max(...errors)).toBeLessThan(1e-5);
   });
 });
 
