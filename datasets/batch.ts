@@ -14,6 +14,8 @@ export interface VideoBatch {
   captions: (string | undefined)[];
   /** Frames per second of each clip; 0 for a still image. */
   fps: number[];
+  /** The samples' KEY.json, an empty object where there is none. */
+  metadata?: {[key: string]: JsonValue}[];
   /** Resumes AFTER this batch. */
   position: DataPosition;
   /** Milliseconds the consumer waited for this batch. */

@@ -82,6 +82,7 @@ async function* makeBatches(config: DataConfig, options: BatchesOptions): AsyncG
       batch.keys.push(item.key);
       batch.captions.push(item.caption);
       batch.fps.push(item.clip.fps);
+      batch.metadata.push(item.metadata);
       batch.position = item.position;
       item.clip.release();
       if (count < batchSize) continue;
@@ -96,13 +97,28 @@ async function* makeBatches(config: DataConfig, options: BatchesOptions): AsyncG
   }
 }
 
-function emptyBatch({batchSize: B, frames: T, height: H, width: W}: DataConfig): Omit<VideoBatch, 'waitedMs'> {
+function emptyBatch({
+  batchSize: B,
+  frames: T,
+  height: H,
+  width: W,
+}: DataConfig): Required<Omit<VideoBatch, 'waitedMs'>> {
   const shape = [B, T, H, W, 3] as const;
-  return {frames: new Uint8Array(B * T * H * W * 3), shape, keys: [], captions: [], fps: [], position: null};
+  return {
+    frames: new Uint8Array(B * T * H * W * 3),
+    shape,
+    keys: [],
+    captions: [],
+    fps: [],
+    metadata: [],
+    position: null,
+  };
 }
 
+type Metadata = {[key: string]: JsonValue};
+
 type Decoded =
-  | {key: string; caption: string | undefined; clip: DecodedClip; position: DataPosition}
+  | {key: string; caption: string | undefined; metadata: Metadata; clip: DecodedClip; position: DataPosition}
   | {report: BadSampleReport};
 
 /** Decoded samples in the order they were read, however many threads decode. */
@@ -150,9 +166,9 @@ async function decodeOne(
 ): Promise<Decoded> {
   const {key, shard} = sample;
   try {
-    const {media, extension, caption} = checkSample(sample, config);
+    const {media, extension, caption, metadata} = checkSample(sample, config);
     const clip = await pool.decode(media, extension, clipWanted(config, key, {seed, epoch}));
-    return {key, caption, clip, position};
+    return {key, caption, metadata, clip, position};
   } catch (error) {
     if (!(error instanceof BadSample)) throw error;
     return {report: {shard, key, reason: error.reason, detail: error.message}};

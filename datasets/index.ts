@@ -4,6 +4,7 @@ export type {BadSampleReport, DataConfig, DataPosition, VideoBatch} from './batc
 export {type BatchesOptions, batches, type HeldOutClips, heldOutClips} from './batches.ts';
 export {type CameraOptions, defaultCamera} from './camera.ts';
 export type {ClipCodec} from './clip_file.ts';
+export {type InspectOptions, inspectShards, type ShardsReport} from './inspect_shards.ts';
 export {type BadFile, type ShardFolderOptions, type ShardReport, shardFolder} from './shard_folder.ts';
 export {contactSheet, type SheetOptions, type SheetRow, writeContactSheet} from './video/contact_sheet.ts';
 export {type EncodeOptions, type Frames, openVideoEncoder, type VideoEncoder} from './video/video_encoder.ts';
