@@ -27,7 +27,7 @@ napi_value initialise(napi_env env, napi_value exports) {
     state->device = chooseDevice();
     Exports functions;
     for (const auto exporter : {exportStorage, exportUnary, exportBinary, exportReduce, exportShape, exportIndex, exportMatmul,
-                                exportConv, exportPool, exportNorm, exportImage, exportComplex}) {
+                                exportConv, exportPool, exportNorm, exportImage, exportComplex, exportFused, exportOptimizer, exportRandom}) {
       exporter(functions);
     }
     for (const Export& function : functions) {

@@ -1,6 +1,8 @@
 // OpenBLAS keeps its own pool beside OpenMP's. Left alone, both start a thread per core and get in each other's way.
 #include "threads.h"
 
+#include "host/parallel.h"
+
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
 
@@ -17,6 +19,9 @@ F symbol(const char* name) {
 void setThreads(int64_t intraOp, int64_t blas) {
   at::set_num_threads(static_cast<int>(intraOp));
   if (const auto set = symbol<void (*)(int)>("openblas_set_num_threads")) set(static_cast<int>(blas));
+}
+void parallelFor(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+  at::parallel_for(0, count, grain, body);
 }
 int64_t intraOpThreads() { return at::get_num_threads(); }
 int64_t blasThreads() {

@@ -38,6 +38,8 @@ export interface Native extends Unary, Binary, Reduce {
   upload(values: HostArray, shape: Ints, dtype: Dtype): Handle;
   read(x: Handle, into: HostArray): void;
   readAsync<A extends HostArray>(x: Handle, into: A): Promise<A>;
+  /** Waits until the reads under way have copied their values: called before anything is written in place. */
+  finishReads(): void;
   view(x: Handle, shape: Ints): Handle;
   release(x: Handle): void;
   assign(target: Handle, source: Handle): void;
@@ -154,6 +156,84 @@ export interface Native extends Unary, Binary, Reduce {
     alpha: number,
     beta: number,
   ): Handle;
+  // fused.cc, optimizer.cc, random.cc: see native/ops for shapes
+  groupNorm(
+    x: Handle,
+    gamma: Handle,
+    beta: Handle,
+    scale: Maybe,
+    shift: Maybe,
+    groups: number,
+    epsilon: number,
+    silu: boolean,
+  ): [y: Handle, stats: Handle];
+  groupNormGrad(
+    dy: Handle,
+    stats: Handle,
+    x: Handle,
+    gamma: Handle,
+    beta: Handle,
+    scale: Maybe,
+    shift: Maybe,
+    groups: number,
+    silu: boolean,
+    parameters: boolean,
+  ): Handle[];
+  layerNorm(x: Handle, gamma: Handle, beta: Handle, epsilon: number): [y: Handle, stats: Handle];
+  layerNormGrad(dy: Handle, stats: Handle, x: Handle, gamma: Handle, parameters: boolean): Handle[];
+  attention(q: Handle, k: Handle, v: Handle, mask: Maybe, heads: number, causal: boolean): [y: Handle, saved: Handle];
+  attentionGrad(
+    dy: Handle,
+    y: Handle,
+    saved: Handle,
+    q: Handle,
+    k: Handle,
+    v: Handle,
+    mask: Maybe,
+    heads: number,
+    causal: boolean,
+  ): Handle[];
+  temporalAttention(q: Handle, k: Handle, v: Handle, heads: number, window: number): [y: Handle, saved: Handle];
+  temporalAttentionGrad(
+    dy: Handle,
+    y: Handle,
+    saved: Handle,
+    q: Handle,
+    k: Handle,
+    v: Handle,
+    heads: number,
+    window: number,
+  ): Handle[];
+  geglu(x: Handle): Handle;
+  gegluGrad(dy: Handle, x: Handle): Handle;
+  activation(x: Handle, kind: number): Handle;
+  activationGrad(dy: Handle, x: Handle, kind: number): Handle;
+  upsample2x(x: Handle): Handle;
+  upsample2xGrad(dy: Handle): Handle;
+  alphaMix(spatial: Handle, temporal: Handle, mixFactor: Handle, switched: boolean): Handle;
+  alphaMixGrad(
+    dy: Handle,
+    spatial: Handle,
+    temporal: Handle,
+    mixFactor: Handle,
+    switched: boolean,
+    ofFactor: boolean,
+  ): Handle[];
+  biasTimestepAdd(x: Handle, embedding: Handle, bias: Maybe): Handle;
+  sumBetween(dy: Handle): Handle;
+  columnSum(x: Handle): Handle;
+  framesToPixels(packed: Handle, shape: Ints): Handle;
+  adamW(
+    scalars: Handle,
+    variables: readonly Handle[],
+    gradients: readonly Handle[],
+    m: readonly Handle[],
+    v: readonly Handle[],
+    ema: readonly Handle[],
+    decay: readonly boolean[],
+  ): Handle;
+  anyShared(xs: readonly Handle[]): boolean;
+  philoxNormal(step: Handle, shape: Ints, seed: number, stream: number, offset: number): Handle;
   // image.cc
   resizeBilinear(x: Handle, height: number, width: number, alignCorners: boolean, halfPixel: boolean): Handle;
   resizeBilinearGrad(dy: Handle, height: number, width: number, alignCorners: boolean): Handle;

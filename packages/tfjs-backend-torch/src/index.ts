@@ -72,6 +72,24 @@ export function setPrecision(policy: Precision): void {
   precision = policy;
 }
 
+/** What a program chooses before it computes. */
+export function configure(options: {precision?: Precision; threads?: number; blasThreads?: number}): void {
+  if (options.threads !== undefined) setThreads(options.threads, options.blasThreads);
+  if (options.precision !== undefined) setPrecision(options.precision);
+}
+
+/** For logs and checkpoints: device, threads, precision and libtorch's version. */
+export function describe(): {
+  device: string;
+  threads: number;
+  blasThreads: number;
+  precision: Precision;
+  libtorch: string;
+} {
+  const {device, threads, blasThreads, version} = torchInfo();
+  return {device, threads, blasThreads, precision, libtorch: version};
+}
+
 load();
 registerAllKernels();
 registerGradients();

@@ -5,9 +5,12 @@ import fusedMatMul from './kernels/_FusedMatMul.ts';
 import abs from './kernels/Abs.ts';
 import acos from './kernels/Acos.ts';
 import acosh from './kernels/Acosh.ts';
+import adamWStep from './kernels/AdamWStep.ts';
 import add from './kernels/Add.ts';
 import addN from './kernels/AddN.ts';
 import all from './kernels/All.ts';
+import alphaMix from './kernels/AlphaMix.ts';
+import alphaMixGrad from './kernels/AlphaMixGrad.ts';
 import any from './kernels/Any.ts';
 import argMax from './kernels/ArgMax.ts';
 import argMin from './kernels/ArgMin.ts';
@@ -22,12 +25,15 @@ import avgPool3DGrad from './kernels/AvgPool3DGrad.ts';
 import avgPoolGrad from './kernels/AvgPoolGrad.ts';
 import batchMatMul from './kernels/BatchMatMul.ts';
 import batchToSpaceND from './kernels/BatchToSpaceND.ts';
+import biasTimestepAdd from './kernels/BiasTimestepAdd.ts';
+import biasTimestepAddGrad from './kernels/BiasTimestepAddGrad.ts';
 import bincount from './kernels/Bincount.ts';
 import bitwiseAnd from './kernels/BitwiseAnd.ts';
 import broadcastArgs from './kernels/BroadcastArgs.ts';
 import cast from './kernels/Cast.ts';
 import ceil from './kernels/Ceil.ts';
 import clipByValue from './kernels/ClipByValue.ts';
+import columnSum from './kernels/ColumnSum.ts';
 import complex from './kernels/Complex.ts';
 import complexAbs from './kernels/ComplexAbs.ts';
 import concat from './kernels/Concat.ts';
@@ -63,11 +69,20 @@ import fill from './kernels/Fill.ts';
 import flipLeftRight from './kernels/FlipLeftRight.ts';
 import floor from './kernels/Floor.ts';
 import floorDiv from './kernels/FloorDiv.ts';
+import framesToPixels from './kernels/FramesToPixels.ts';
+import fusedActivation from './kernels/FusedActivation.ts';
+import fusedActivationGrad from './kernels/FusedActivationGrad.ts';
 import fusedBatchNorm from './kernels/FusedBatchNorm.ts';
 import fusedConv2D from './kernels/FusedConv2D.ts';
 import fusedDepthwiseConv2D from './kernels/FusedDepthwiseConv2D.ts';
+import fusedGroupNorm from './kernels/FusedGroupNorm.ts';
+import fusedGroupNormGrad from './kernels/FusedGroupNormGrad.ts';
+import fusedLayerNorm from './kernels/FusedLayerNorm.ts';
+import fusedLayerNormGrad from './kernels/FusedLayerNormGrad.ts';
 import gatherNd from './kernels/GatherNd.ts';
 import gatherV2 from './kernels/GatherV2.ts';
+import geglu from './kernels/Geglu.ts';
+import gegluGrad from './kernels/GegluGrad.ts';
 import greater from './kernels/Greater.ts';
 import greaterEqual from './kernels/GreaterEqual.ts';
 import identity from './kernels/Identity.ts';
@@ -107,6 +122,7 @@ import oneHot from './kernels/OneHot.ts';
 import onesLike from './kernels/OnesLike.ts';
 import pack from './kernels/Pack.ts';
 import padV2 from './kernels/PadV2.ts';
+import philoxNormal from './kernels/PhiloxNormal.ts';
 import pow from './kernels/Pow.ts';
 import prelu from './kernels/Prelu.ts';
 import prod from './kernels/Prod.ts';
@@ -124,6 +140,8 @@ import resizeNearestNeighborGrad from './kernels/ResizeNearestNeighborGrad.ts';
 import reverse from './kernels/Reverse.ts';
 import round from './kernels/Round.ts';
 import rsqrt from './kernels/Rsqrt.ts';
+import scaledDotProductAttention from './kernels/ScaledDotProductAttention.ts';
+import scaledDotProductAttentionGrad from './kernels/ScaledDotProductAttentionGrad.ts';
 import scatterNd from './kernels/ScatterNd.ts';
 import select from './kernels/Select.ts';
 import selu from './kernels/Selu.ts';
@@ -148,12 +166,16 @@ import sub from './kernels/Sub.ts';
 import sum from './kernels/Sum.ts';
 import tan from './kernels/Tan.ts';
 import tanh from './kernels/Tanh.ts';
+import temporalAttention from './kernels/TemporalAttention.ts';
+import temporalAttentionGrad from './kernels/TemporalAttentionGrad.ts';
 import tensorScatterUpdate from './kernels/TensorScatterUpdate.ts';
 import tile from './kernels/Tile.ts';
 import topK from './kernels/TopK.ts';
 import transpose from './kernels/Transpose.ts';
 import unpack from './kernels/Unpack.ts';
 import unsortedSegmentSum from './kernels/UnsortedSegmentSum.ts';
+import upsampleNearest2x from './kernels/UpsampleNearest2x.ts';
+import upsampleNearest2xGrad from './kernels/UpsampleNearest2xGrad.ts';
 import zerosLike from './kernels/ZerosLike.ts';
 
 export const kernels: readonly KernelConfig[] = [
@@ -311,6 +333,28 @@ export const kernels: readonly KernelConfig[] = [
   unpack,
   unsortedSegmentSum,
   zerosLike,
+  fusedGroupNorm,
+  fusedGroupNormGrad,
+  fusedLayerNorm,
+  fusedLayerNormGrad,
+  scaledDotProductAttention,
+  scaledDotProductAttentionGrad,
+  temporalAttention,
+  temporalAttentionGrad,
+  geglu,
+  gegluGrad,
+  fusedActivation,
+  fusedActivationGrad,
+  upsampleNearest2x,
+  upsampleNearest2xGrad,
+  alphaMix,
+  alphaMixGrad,
+  biasTimestepAdd,
+  biasTimestepAddGrad,
+  columnSum,
+  framesToPixels,
+  philoxNormal,
+  adamWStep,
   ...hostKernels,
 ];
 

@@ -132,8 +132,8 @@ export class TorchBackend extends KernelBackend {
     return handle;
   }
 
-  handles(infos: readonly TensorInfo[]): Handle[] {
-    return infos.map(info => this.handle(info));
+  handles(infos: readonly (TensorInfo | undefined)[]): Handle[] {
+    return infos.map(info => this.handle(info!));
   }
 
   optionalHandle(info: TensorInfo | undefined | null): Handle | undefined {

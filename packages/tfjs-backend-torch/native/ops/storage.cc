@@ -1,6 +1,9 @@
 // Tensors in and out: upload, read (blocking or on a thread of its own), views, in-place copies, and what the engine is.
 #include "ops.h"
 
+#include <condition_variable>
+#include <mutex>
+
 #include <ATen/Context.h>
 #include <ATen/Version.h>
 
@@ -66,6 +69,20 @@ void copyOut(const Tensor& x, void* to, size_t bytes) {
 }
 void read(const Tensor& x, const HostBytes& into) { copyOut(x, into.data, into.length * bytesPerElement(into.type)); }
 
+// Reads under way in this process; what is written in place waits for them.
+std::mutex readMutex;
+std::condition_variable readDone;
+int readsUnderWay = 0;
+void finishReads(Call&) {
+  std::unique_lock<std::mutex> lock(readMutex);
+  readDone.wait(lock, [] { return readsUnderWay == 0; });
+}
+void readFinished() {
+  std::lock_guard<std::mutex> lock(readMutex);
+  readsUnderWay--;
+  readDone.notify_all();
+}
+
 struct PendingRead {
   napi_async_work work;
   napi_deferred deferred;
@@ -82,6 +99,8 @@ void executeRead(napi_env, void* data) {
   } catch (const std::exception& error) {
     pending.error = error.what();
   }
+  pending.tensor = Tensor();
+  readFinished();
 }
 void completeRead(napi_env env, napi_status status, void* data) {
   std::unique_ptr<PendingRead> pending(static_cast<PendingRead*>(data));
@@ -114,7 +133,14 @@ napi_value readAsync(napi_env env, napi_callback_info info) {
     checkNapi(napi_create_promise(env, &pending->deferred, &promise), "a promise");
     napi_create_string_utf8(env, "tfjs-backend-torch read", NAPI_AUTO_LENGTH, &name);
     checkNapi(napi_create_async_work(env, nullptr, name, executeRead, completeRead, pending.get(), &pending->work), "work");
-    checkNapi(napi_queue_async_work(env, pending->work), "the work queue");
+    {
+      std::lock_guard<std::mutex> lock(readMutex);
+      readsUnderWay++;
+    }
+    if (napi_queue_async_work(env, pending->work) != napi_ok) {
+      readFinished();
+      argumentError("a free place in the work queue");
+    }
     pending.release();
   } catch (...) {
     throwAsJavaScript(env);
@@ -179,6 +205,7 @@ void exportStorage(Exports& exports) {
       bind<upload>("upload"),
       bind<read>("read"),
       {"readAsync", &readAsync},
+      bind<finishReads>("finishReads"),
       bind<view>("view"),
       bind<release>("release"),
       bind<clone>("clone"),

@@ -1,0 +1,298 @@
+// Operations in one call each: norms, attention, gated activations, upsampling, mixing, and their gradients. On the CPU
+// GroupNorm and temporal attention are the loops of native/host; elsewhere, and for the rest, they are libtorch calls.
+#include "ops.h"
+#include "precision.h"
+
+#include "../host/group_norm.h"
+#include "../host/temporal_attention.h"
+
+namespace tfjs_torch {
+namespace {
+
+Tensor full(const Tensor& x) { return x.scalar_type() == at::kFloat ? x : x.to(at::kFloat); }
+const float* data(const Tensor& x) { return x.data_ptr<float>(); }
+float* out(Tensor& x) { return x.data_ptr<float>(); }
+
+// ---- GroupNorm: x [N, ..., C], statistics over all axes between and the channels of a group ----
+
+GroupNormShape groupNormShape(const Tensor& x, int64_t groups) {
+  const int64_t n = x.size(0), channels = x.size(-1);
+  TORCH_CHECK(groups > 0 && channels % groups == 0, groups, " groups do not divide ", channels, " channels");
+  return {n, n * channels == 0 ? 0 : x.numel() / (n * channels), channels, groups};
+}
+struct GroupNormOnDevice {
+  Tensor xhat, before, after;  // all [N, rows, C]: normalised, times gamma plus beta, modulated
+};
+GroupNormOnDevice normalise(const GroupNormShape& s, const Tensor& x, const Tensor& stats, const Tensor& gamma,
+                            const Tensor& beta, const MaybeTensor& scale, const MaybeTensor& shift) {
+  const auto perGroup = [&](int64_t i) { return stats.select(-1, i).view({s.n, 1, s.groups, 1}); };
+  const Tensor grouped = full(x).reshape({s.n, s.rows, s.groups, s.channels / s.groups});
+  GroupNormOnDevice result;
+  result.xhat = at::mul(at::sub(grouped, perGroup(0)), perGroup(1)).view({s.n, s.rows, s.channels});
+  result.before = at::addcmul(beta, result.xhat, gamma);
+  result.after = scale ? at::addcmul(shift->unsqueeze(1), result.before, at::add(*scale, 1).unsqueeze(1)) : result.before;
+  return result;
+}
+Tensors groupNorm(const Tensor& given, const Tensor& gamma, const Tensor& beta, const MaybeTensor& scale,
+                  const MaybeTensor& shift, int64_t groups, double epsilon, bool silu) {
+  const GroupNormShape s = groupNormShape(given, groups);
+  if (given.is_cpu()) {
+    const Tensor x = full(given);
+    Tensor y = at::empty_like(x), stats = at::empty({s.n, groups, 2}, x.options());
+    const GroupNormWeights weights{data(gamma), data(beta), scale ? data(*scale) : nullptr, shift ? data(*shift) : nullptr};
+    groupNormForward(s, data(x), weights, static_cast<float>(epsilon), silu, out(y), out(stats));
+    return {y.to(given.scalar_type()), stats};
+  }
+  const Tensor grouped = full(given).reshape({s.n, s.rows, groups, s.channels / groups});
+  const auto moments = at::var_mean(grouped, at::IntArrayRef({1, 3}), /*unbiased=*/false);
+  const Tensor stats = at::stack({std::get<1>(moments), at::rsqrt(at::add(std::get<0>(moments), epsilon))}, -1);
+  const Tensor y = normalise(s, given, stats, gamma, beta, scale, shift).after;
+  return {(silu ? at::silu(y) : y).view(given.sizes()).to(given.scalar_type()), stats};
+}
+// dx, dgamma, dbeta, dscale, dshift; the last two where scale was given, the second and third with `parameters`.
+Tensors groupNormGrad(const Tensor& dyGiven, const Tensor& stats, const Tensor& given, const Tensor& gamma,
+                      const Tensor& beta, const MaybeTensor& scale, const MaybeTensor& shift, int64_t groups, bool silu,
+                      bool parameters) {
+  const GroupNormShape s = groupNormShape(given, groups);
+  Tensors result;
+  if (given.is_cpu()) {
+    const Tensor x = full(given), dy = full(dyGiven);
+    Tensor dx = at::empty_like(x), dgamma = at::empty_like(gamma), dbeta = at::empty_like(beta), dscale, dshift;
+    if (scale) {
+      dscale = at::empty_like(*scale);
+      dshift = at::empty_like(*scale);
+    }
+    const GroupNormWeights weights{data(gamma), data(beta), scale ? data(*scale) : nullptr, shift ? data(*shift) : nullptr};
+    groupNormBackward(s, data(dy), data(x), data(stats), weights, silu,
+                      {out(dx), out(dgamma), out(dbeta), scale ? out(dscale) : nullptr, scale ? out(dshift) : nullptr});
+    result.push_back(dx.to(given.scalar_type()));
+    if (parameters) result.insert(result.end(), {dgamma, dbeta});
+    if (scale) result.insert(result.end(), {dscale, dshift});
+    return result;
+  }
+  const GroupNormOnDevice y = normalise(s, given, stats, gamma, beta, scale, shift);
+  Tensor du = full(dyGiven).view(y.after.sizes());
+  if (silu) du = at::silu_backward(du, y.after);
+  const Tensor dt = scale ? at::mul(du, at::add(*scale, 1).unsqueeze(1)) : du;
+  const Ints split{s.n, s.rows, groups, s.channels / groups};
+  const Tensor dxhat = at::mul(dt, gamma).view(split), xhat = y.xhat.view(split);
+  const Tensor mean = at::mean(dxhat, {1, 3}, true), product = at::mean(at::mul(dxhat, xhat), {1, 3}, true);
+  const Tensor rstd = stats.select(-1, 1).view({s.n, 1, groups, 1});
+  const Tensor dx = at::mul(at::sub(at::sub(dxhat, mean), at::mul(xhat, product)), rstd);
+  result.push_back(dx.view(given.sizes()).to(given.scalar_type()));
+  if (parameters) result.insert(result.end(), {at::sum(at::mul(dt, y.xhat), at::IntArrayRef({0, 1})), at::sum(dt, at::IntArrayRef({0, 1}))});
+  if (scale) result.insert(result.end(), {at::sum(at::mul(du, y.before), {1}), at::sum(du, {1})});
+  return result;
+}
+
+// ---- LayerNorm over the last axis ----
+
+Tensors layerNorm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double epsilon) {
+  const auto [y, mean, rstd] = at::native_layer_norm(full(x), {x.size(-1)}, gamma, beta, epsilon);
+  return {y.to(x.scalar_type()), at::stack({mean.reshape({-1}), rstd.reshape({-1})}, -1)};
+}
+Tensors layerNormGrad(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma, bool parameters) {
+  Ints rows = x.sizes().vec();
+  rows.back() = 1;
+  const Tensor mean = stats.select(-1, 0).contiguous().view(rows), rstd = stats.select(-1, 1).contiguous().view(rows);
+  const auto [dx, dgamma, dbeta] = at::native_layer_norm_backward(full(dy), full(x), {x.size(-1)}, mean, rstd, gamma,
+                                                                  gamma, {true, parameters, parameters});
+  return parameters ? Tensors{dx.to(x.scalar_type()), dgamma, dbeta} : Tensors{dx.to(x.scalar_type())};
+}
+
+// ---- Attention: q [N, L, h*d], k and v [N, M, h*d] ----
+
+Tensor headsFirst(const Tensor& x, int64_t heads) {  // [N * h, L, d]
+  const int64_t n = x.size(0), length = x.size(1), width = x.size(2) / heads;
+  return forMatmul(x).view({n, length, heads, width}).permute({0, 2, 1, 3}).reshape({n * heads, length, width});
+}
+Tensor headsLast(const Tensor& x, int64_t heads) {
+  const int64_t n = x.size(0) / heads, length = x.size(1), width = x.size(2);
+  return x.view({n, heads, length, width}).permute({0, 2, 1, 3}).reshape({n, length, heads * width});
+}
+// Scores [N * h, L, M] in float32, scaled and masked.
+Tensor scores(const Tensor& q, const Tensor& k, const MaybeTensor& mask, int64_t heads, bool causal) {
+  Tensor s = full(at::bmm(q, k.transpose(1, 2))).mul_(1 / std::sqrt(static_cast<double>(q.size(2))));
+  if (mask) s = s.view({q.size(0) / heads, heads, s.size(1), s.size(2)}).add_(*mask).view(s.sizes());
+  if (causal) s.masked_fill_(at::triu(at::ones({s.size(1), s.size(2)}, s.options().dtype(at::kBool)), 1), -std::numeric_limits<float>::infinity());
+  return s;
+}
+// The probabilities are kept for the gradient where they are small, else their log-sum-exp [N * h, L].
+constexpr int64_t keptProbabilities = int64_t{64} << 20;
+
+Tensors attention(const Tensor& q, const Tensor& k, const Tensor& v, const MaybeTensor& mask, int64_t heads, bool causal) {
+  const Tensor s = scores(headsFirst(q, heads), headsFirst(k, heads), mask, heads, causal);
+  const Tensor p = at::softmax(s, -1);
+  const Tensor y = headsLast(at::bmm(forMatmul(p), headsFirst(v, heads)), heads);
+  return {y, s.numel() <= keptProbabilities ? p : at::logsumexp(s, {-1})};
+}
+Tensors attentionGrad(const Tensor& dyGiven, const Tensor& y, const Tensor& saved, const Tensor& qGiven, const Tensor& kGiven,
+                      const Tensor& vGiven, const MaybeTensor& mask, int64_t heads, bool causal) {
+  const Tensor q = headsFirst(qGiven, heads), k = headsFirst(kGiven, heads), v = headsFirst(vGiven, heads);
+  const Tensor dy = headsFirst(dyGiven, heads);
+  const Tensor p = saved.dim() == 3 ? saved : at::exp(at::sub(scores(q, k, mask, heads, causal), saved.unsqueeze(-1)));
+  const Tensor low = forMatmul(p);
+  const Tensor dv = at::bmm(low.transpose(1, 2), dy);
+  Tensor ds = full(at::bmm(dy, v.transpose(1, 2)));
+  const Tensor mean = at::sum(at::mul(full(dy), full(headsFirst(y, heads))), {-1}, true);
+  ds = ds.sub_(mean).mul_(p).mul_(1 / std::sqrt(static_cast<double>(q.size(2))));
+  const Tensor narrow = forMatmul(ds);
+  return {headsLast(at::bmm(narrow, k), heads), headsLast(at::bmm(narrow.transpose(1, 2), q), heads), headsLast(dv, heads)};
+}
+
+// ---- Attention over time: q, k, v [B, T, P, h*d] ----
+
+TemporalShape temporalShape(const Tensor& q, int64_t heads, int64_t window) {
+  return {q.size(0), q.size(1), q.size(2), heads, q.size(3) / heads, window};
+}
+// [B * P, T, h*d] and back, for devices without loops of ours
+Tensor pixelsFirst(const Tensor& x) { return x.permute({0, 2, 1, 3}).reshape({x.size(0) * x.size(2), x.size(1), x.size(3)}); }
+Tensor framesFirst(const Tensor& x, const Tensor& like) {
+  return x.view({like.size(0), like.size(2), like.size(1), like.size(3)}).permute({0, 2, 1, 3}).contiguous();
+}
+MaybeTensor windowMask(const Tensor& q, int64_t window) {
+  const int64_t frames = q.size(1);
+  if (window >= frames - 1) return std::nullopt;
+  const Tensor i = at::arange(frames, q.options().dtype(at::kLong));
+  const Tensor outside = at::gt(at::abs(at::sub(i.unsqueeze(0), i.unsqueeze(1))), window);
+  return at::zeros({frames, frames}, q.options().dtype(at::kFloat)).masked_fill_(outside, -std::numeric_limits<float>::infinity());
+}
+Tensors temporalAttention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads, int64_t window) {
+  if (!q.is_cpu()) {
+    Tensors result = attention(pixelsFirst(q), pixelsFirst(k), pixelsFirst(v), windowMask(q, window), heads, false);
+    return {framesFirst(result[0], q), result[1]};
+  }
+  const TemporalShape s = temporalShape(q, heads, window);
+  const Tensor q32 = full(q), k32 = full(k), v32 = full(v);
+  Tensor y = at::empty_like(q32), p = at::empty({s.batch, s.pixels, heads, s.frames, s.frames}, q32.options());
+  temporalForward(s, data(q32), data(k32), data(v32), out(y), out(p));
+  return {y.to(q.scalar_type()), p};
+}
+Tensors temporalAttentionGrad(const Tensor& dy, const Tensor& y, const Tensor& saved, const Tensor& q, const Tensor& k,
+                              const Tensor& v, int64_t heads, int64_t window) {
+  if (!q.is_cpu()) {
+    Tensors result = attentionGrad(pixelsFirst(dy), pixelsFirst(y), saved, pixelsFirst(q), pixelsFirst(k), pixelsFirst(v),
+                                   windowMask(q, window), heads, false);
+    for (Tensor& gradient : result) gradient = framesFirst(gradient, q);
+    return result;
+  }
+  const TemporalShape s = temporalShape(q, heads, window);
+  const Tensor dy32 = full(dy), q32 = full(q), k32 = full(k), v32 = full(v);
+  Tensor dq = at::empty_like(q32), dk = at::empty_like(q32), dv = at::empty_like(q32);
+  temporalBackward(s, data(dy32), data(saved), data(q32), data(k32), data(v32), out(dq), out(dk), out(dv));
+  return {dq, dk, dv};
+}
+
+// ---- Activations ----
+
+Tensor geglu(const Tensor& x) {
+  const int64_t width = x.size(-1) / 2;
+  return at::gelu(x.narrow(-1, width, width)).mul_(x.narrow(-1, 0, width));
+}
+Tensor gegluGrad(const Tensor& dy, const Tensor& x) {
+  const int64_t width = x.size(-1) / 2;
+  const Tensor value = x.narrow(-1, 0, width), gate = x.narrow(-1, width, width);
+  Tensor dx = at::empty_like(x);
+  Tensor dvalue = dx.narrow(-1, 0, width), dgate = dx.narrow(-1, width, width);
+  at::mul_out(dvalue, dy, at::gelu(gate));
+  dgate.copy_(at::gelu_backward(at::mul(dy, value), gate));
+  dvalue = dgate = Tensor();  // dx alone owns its storage
+  return dx;
+}
+// kind: 0 silu, 1 gelu (erf), 2 x * sigmoid(1.702 x)
+Tensor activation(const Tensor& x, int64_t kind) {
+  if (kind == 0) return at::silu(x);
+  if (kind == 1) return at::gelu(x);
+  return at::sigmoid(at::mul(x, 1.702)).mul_(x);
+}
+Tensor activationGrad(const Tensor& dy, const Tensor& x, int64_t kind) {
+  if (kind == 0) return at::silu_backward(dy, x);
+  if (kind == 1) return at::gelu_backward(dy, x);
+  const Tensor s = at::sigmoid(at::mul(x, 1.702));
+  return at::rsub(s, 1).mul_(x).mul_(1.702).add_(1).mul_(s).mul_(dy);
+}
+
+// ---- Layout and mixing ----
+
+Tensor upsample2x(const Tensor& x) {
+  const auto s = x.sizes();
+  return x.view({s[0], s[1], 1, s[2], 1, s[3]})
+      .expand({s[0], s[1], 2, s[2], 2, s[3]})
+      .reshape({s[0], 2 * s[1], 2 * s[2], s[3]});
+}
+Tensor upsample2xGrad(const Tensor& dy) {
+  const auto s = dy.sizes();
+  return at::sum(dy.view({s[0], s[1] / 2, 2, s[2] / 2, 2, s[3]}), {2, 4});
+}
+// The share of the spatial branch, in a shape that broadcasts over [B, T, ...].
+Tensor share(const Tensor& mixFactor, bool switched, int64_t rank) {
+  Tensor a = at::sigmoid(switched ? at::neg(mixFactor) : mixFactor);
+  if (mixFactor.dim() == 0) return a;
+  Ints shape(rank - 1, 1);
+  shape[0] = mixFactor.size(0);
+  return a.view(shape);
+}
+Tensor alphaMix(const Tensor& spatial, const Tensor& temporal, const Tensor& mixFactor, bool switched) {
+  const Tensor a = share(mixFactor, switched, spatial.dim());
+  // Where a is 1 the other branch must not count, be it infinite.
+  return at::where(at::eq(a, 1), full(spatial), at::lerp(full(temporal), full(spatial), a.expand(spatial.sizes()))).to(spatial.scalar_type());
+}
+Tensors alphaMixGrad(const Tensor& dy, const Tensor& spatial, const Tensor& temporal, const Tensor& mixFactor, bool switched,
+                     bool ofFactor) {
+  const Tensor a = share(mixFactor, switched, spatial.dim());
+  Tensors result{at::mul(dy, a), at::mul(dy, at::rsub(a, 1))};
+  if (!ofFactor) return result;
+  const Tensor against = at::mul(full(dy), at::sub(full(spatial), full(temporal)));
+  Ints others;
+  for (int64_t axis = 0; axis < dy.dim(); axis++) {
+    if (mixFactor.dim() == 0 || axis != 1) others.push_back(axis);
+  }
+  const Tensor slope = at::mul(a, at::rsub(a, 1)).reshape(mixFactor.sizes());
+  result.push_back(at::mul(at::sum(against, others), switched ? at::neg(slope) : slope));
+  return result;
+}
+// x [N, ..., C] + embedding [N, C] (+ bias [C])
+Tensor biasTimestepAdd(const Tensor& x, const Tensor& embedding, const MaybeTensor& bias) {
+  Ints shape(x.dim(), 1);
+  shape.front() = x.size(0);
+  shape.back() = x.size(-1);
+  return at::add(x, (bias ? at::add(embedding, *bias) : embedding).view(shape)).to(x.scalar_type());
+}
+Tensor sumBetween(const Tensor& dy) { return at::sum(full(dy).reshape({dy.size(0), -1, dy.size(-1)}), {1}); }
+Tensor columnSum(const Tensor& x) { return at::sum(full(x), {0}); }
+// Bytes, four to an int32 word: byte / 127.5 - 1
+Tensor framesToPixels(const Tensor& packed, const Ints& shape) {
+  int64_t count = 1;
+  for (int64_t extent : shape) count *= extent;
+  const Tensor bytes = packed.reshape({-1}).view(at::kByte).narrow(0, 0, count);
+  return bytes.to(at::kFloat).div_(127.5).sub_(1).view(shape);
+}
+
+}  // namespace
+
+void exportFused(Exports& exports) {
+  exports.insert(exports.end(), {
+      bind<groupNorm>("groupNorm"),
+      bind<groupNormGrad>("groupNormGrad"),
+      bind<layerNorm>("layerNorm"),
+      bind<layerNormGrad>("layerNormGrad"),
+      bind<attention>("attention"),
+      bind<attentionGrad>("attentionGrad"),
+      bind<temporalAttention>("temporalAttention"),
+      bind<temporalAttentionGrad>("temporalAttentionGrad"),
+      bind<geglu>("geglu"),
+      bind<gegluGrad>("gegluGrad"),
+      bind<activation>("activation"),
+      bind<activationGrad>("activationGrad"),
+      bind<upsample2x>("upsample2x"),
+      bind<upsample2xGrad>("upsample2xGrad"),
+      bind<alphaMix>("alphaMix"),
+      bind<alphaMixGrad>("alphaMixGrad"),
+      bind<biasTimestepAdd>("biasTimestepAdd"),
+      bind<sumBetween>("sumBetween"),
+      bind<columnSum>("columnSum"),
+      bind<framesToPixels>("framesToPixels"),
+  });
+}
+
+}  // namespace tfjs_torch

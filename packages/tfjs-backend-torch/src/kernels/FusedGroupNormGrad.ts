@@ -1,0 +1,39 @@
+// The gradient of FusedGroupNorm: dx, then dgamma and dbeta with `parameters`, then dscale and dshift where given.
+import type {TensorInfo} from '@tensorflow/tfjs-core';
+import type {GroupNormAttrs} from './FusedGroupNorm.ts';
+import {kernel} from './kernel.ts';
+
+type Inputs = [
+  dy: TensorInfo,
+  stats: TensorInfo,
+  x: TensorInfo,
+  gamma: TensorInfo,
+  beta: TensorInfo,
+  scale?: TensorInfo,
+  shift?: TensorInfo,
+];
+
+export default kernel<Inputs, GroupNormAttrs & {parameters: boolean}>(
+  'FusedGroupNormGrad',
+  ({inputs, attrs, backend}) => {
+    const [dy, stats, x, gamma, beta, scale, shift] = inputs;
+    const handles = backend.native.groupNormGrad(
+      backend.handle(dy),
+      backend.handle(stats),
+      backend.handle(x),
+      backend.handle(gamma),
+      backend.handle(beta),
+      backend.optionalHandle(scale),
+      backend.optionalHandle(shift),
+      attrs.groups,
+      attrs.silu,
+      attrs.parameters,
+    );
+    const shapes = [
+      x.shape,
+      ...(attrs.parameters ? [gamma.shape, beta.shape] : []),
+      ...(scale ? [scale.shape, scale.shape] : []),
+    ];
+    return handles.map((handle, i) => backend.output(handle, shapes[i]!.slice(), 'float32'));
+  },
+);
