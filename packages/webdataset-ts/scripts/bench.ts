@@ -22,7 +22,7 @@ async function writeShard(path: string, samples: number, memberBytes: number): P
 async function withTarStream(path: string): Promise<number> {
   let bytes = 0;
   for await (const entry of createReadStream(path).pipe(extract())) {
-    for await (const chunk of entry) bytes += chunk.length;
+    for await (const chunk of entry) bytes += (chunk as Uint8Array).length;
   }
   return bytes;
 }
@@ -32,7 +32,7 @@ async function withTarStreamWhole(path: string): Promise<number> {
   let bytes = 0;
   for await (const entry of createReadStream(path).pipe(extract())) {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of entry) chunks.push(chunk);
+    for await (const chunk of entry) chunks.push(chunk as Uint8Array);
     bytes += Buffer.concat(chunks).length;
   }
   return bytes;

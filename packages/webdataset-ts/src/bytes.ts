@@ -9,8 +9,8 @@ export interface ByteSource {
   readonly size?: number | undefined;
   /** Gaps of at least this many bytes are skipped by opening the source anew further on; Infinity: only by reading. */
   readonly seekBytes: number;
-  /** Whether an early end may be the connection's fault, so that asking again for the rest makes sense. */
-  readonly mayEndEarly: boolean;
+  /** How often an end is asked about again where more was expected: it may be the connection's fault. */
+  readonly endChecks: number;
   /** The bytes from an offset to the end. A chunk is only valid until the next one is asked for. */
   chunks(from: number): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
@@ -49,7 +49,7 @@ export class ByteReader {
   async #fill(): Promise<boolean> {
     while (this.#at >= this.#chunk.length) {
       let next = await this.#iterator.next();
-      if (next.done && this.source.mayEndEarly) {
+      for (let check = 0; next.done && check < this.source.endChecks; check++) {
         await this.#iterator.return?.();
         this.#iterator = this.source.chunks(this.#position)[Symbol.asyncIterator]();
         next = await this.#iterator.next();

@@ -43,6 +43,7 @@ export function httpTarget(url: string): HttpTarget {
 const PROGRESS_BYTES = 64 * 1024;
 const MOST_DELAY = 30_000;
 const SEEK_BYTES = 4 * 2 ** 20;
+const END_CHECKS = 5;
 const MOST_REDIRECTS = 5;
 
 const agents = new Map<string, Promise<Dispatcher>>();
@@ -90,6 +91,8 @@ export function httpSource(target: HttpTarget, options: HttpOptions = {}, signal
   const {retries = 8, retryDelay = 500, stallTimeout = 30_000} = options;
   let version: Version | undefined;
   let length: number | undefined;
+  // Where answers ended last and how often; a 416 makes it sure, anything else may be a wrong length.
+  let ended = {at: -1, times: 0, sure: false};
 
   /** Asks for the bytes from `position`; undefined when there are none. */
   async function request(
@@ -141,7 +144,10 @@ export function httpSource(target: HttpTarget, options: HttpOptions = {}, signal
       return {body, discard: 0, end: Number(range[2]) + 1};
     }
     abandon();
-    if (status === 416) return undefined;
+    if (status === 416) {
+      ended = {at: position, times: 0, sure: true};
+      return undefined;
+    }
     if (status === 408 || status === 425 || status === 429 || status >= 500) {
       throw new Retry(`the server answered ${status}`, retryAfter(header('retry-after')));
     }
@@ -158,13 +164,23 @@ export function httpSource(target: HttpTarget, options: HttpOptions = {}, signal
     new WebDatasetError(code, message, {scope: 'shard', shard: target.name, cause});
 
   async function* chunks(from: number): AsyncGenerator<Uint8Array> {
+    if (from > 0 && from === ended.at) {
+      if (ended.sure) return;
+      if (ended.times > 0) await sleep(Math.min(MOST_DELAY, retryDelay * 2 ** (ended.times - 1)), signal);
+    }
+    const position = yield* attempts(from);
+    if (!ended.sure) ended = {at: position, times: position === ended.at ? ended.times + 1 : 0, sure: false};
+  }
+
+  /** Attempt after attempt until the end; returns where that is. */
+  async function* attempts(from: number): AsyncGenerator<Uint8Array, number> {
     let position = from;
     let fruitless = 0;
     for (;;) {
       const attemptStart = position;
       try {
         const answer = await request(position);
-        if (!answer) return;
+        if (!answer) return position;
         let {discard} = answer;
         const iterator = answer.body[Symbol.asyncIterator]();
         try {
@@ -183,9 +199,9 @@ export function httpSource(target: HttpTarget, options: HttpOptions = {}, signal
         } finally {
           await iterator.return?.();
         }
-        if (discard > 0) return; // the whole shard is shorter than where we stand
+        if (discard > 0) return position; // the whole shard is shorter than where we stand
         if (answer.end === undefined || position >= answer.end) {
-          if (length === undefined || position >= length) return;
+          if (length === undefined || position >= length) return position;
           if (position === attemptStart) throw new Retry(`the server gave nothing at byte ${position} of ${length}`);
         } else {
           throw new Retry(`the connection ended at byte ${position} of ${answer.end}`);
@@ -211,7 +227,7 @@ export function httpSource(target: HttpTarget, options: HttpOptions = {}, signal
   return {
     name: target.name,
     seekBytes: SEEK_BYTES,
-    mayEndEarly: true,
+    endChecks: END_CHECKS,
     chunks,
     close: async () => {},
     length: () => length,

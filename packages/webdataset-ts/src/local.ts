@@ -33,13 +33,17 @@ export async function openFile(path: string, name: string): Promise<ByteSource> 
     const message = missing ? 'there is no such file; check the path' : `it cannot be opened (${messageOf(error)})`;
     throw new WebDatasetError(missing ? 'not-found' : 'io', message, {scope: 'shard', shard: name, cause: error});
   }
-  const buffers = [Buffer.allocUnsafeSlow(CHUNK_BYTES), Buffer.allocUnsafeSlow(CHUNK_BYTES)] as const;
+  const chunkBytes = Math.max(512, Math.min(CHUNK_BYTES, size));
+  const buffers = [
+    Buffer.allocUnsafeSlow(chunkBytes),
+    Buffer.allocUnsafeSlow(size > chunkBytes ? chunkBytes : 512),
+  ] as const;
 
   async function* chunks(from: number): AsyncGenerator<Uint8Array> {
     let position = from;
     let turn = 0;
     const read = () => {
-      const pending = file.read(buffers[turn++ % 2]!, 0, CHUNK_BYTES, position);
+      const pending = file.read(buffers[turn++ % 2]!, {position});
       pending.catch(() => {}); // reported where it is awaited
       return pending;
     };
@@ -62,7 +66,7 @@ export async function openFile(path: string, name: string): Promise<ByteSource> 
       await pending.catch(() => {}); // the buffers must be still before they are used again
     }
   }
-  return {name, size, seekBytes: 2 * CHUNK_BYTES, mayEndEarly: false, chunks, close: () => file.close()};
+  return {name, size, seekBytes: 2 * CHUNK_BYTES, endChecks: 0, chunks, close: () => file.close()};
 }
 
 /** A source that can be read once, from its beginning; a later offset is reached by reading up to it. */
@@ -82,5 +86,5 @@ export function streamSource(name: string, stream: AsyncIterable<Uint8Array>): B
       yield rest;
     }
   }
-  return {name, seekBytes: Number.POSITIVE_INFINITY, mayEndEarly: false, chunks, close: async () => {}};
+  return {name, seekBytes: Number.POSITIVE_INFINITY, endChecks: 0, chunks, close: async () => {}};
 }
