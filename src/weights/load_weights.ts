@@ -4,7 +4,8 @@ import type {Block, WeightSpec} from '../layers/block.ts';
 import {UserError} from '../platform/user_error.ts';
 import * as tf from '../tf.ts';
 import {f32, type HostTensor} from './host_tensor.ts';
-import {fromTorch, holds, torchShape} from './key_maps/layout.ts';
+import {holds} from './key_maps/layout.ts';
+import {fromTorch, torchShape} from './layouts.ts';
 
 /** Named tensors that can be read one by one: an open safetensors file, or tensors in memory. */
 export interface WeightSource {
@@ -68,7 +69,7 @@ export function matchKeys(
     }
     left.delete(path);
     if (holds(spec, shape)) matched.set(name, spec);
-    else misshaped.push({name, expected: torchShape(spec), found: shape});
+    else misshaped.push({name, expected: torchShape(spec.shape, spec.layout), found: shape});
   }
   return {matched, missing: [...left.keys()], unexpected, misshaped};
 }
@@ -105,7 +106,7 @@ export async function loadWeights(
   const nameOf = new Map([...report.matched].map(([name, {path}]) => [path, name]));
   await model.allocateInOrder(nameOf.keys(), async spec => {
     const values = f32(await source.read(nameOf.get(spec.path)!));
-    return tf.tensor(fromTorch(values, spec), [...spec.shape], 'float32');
+    return tf.tensor(fromTorch(values, spec.shape, spec.layout), [...spec.shape], 'float32');
   });
   return report;
 }
