@@ -3,7 +3,7 @@ import {spawn} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 import {UserError} from '../platform/user_error.ts';
 import {compiledUrl} from '../platform/worker_url.ts';
-import {integers, normals} from '../random/index.ts';
+import {integers, normals, uniforms} from '../random/index.ts';
 import * as tf from '../tf.ts';
 import type {DimSizes} from './dims.ts';
 import type {TracedFunction, TraceInput} from './recorder.ts';
@@ -16,8 +16,8 @@ export interface VerifyOptions {
   readonly seed?: number;
   /** Largest relative L2 error that passes; default 1e-4. */
   readonly tolerance?: number;
-  /** Exclusive upper bound of random int32 inputs, by name; default 2. */
-  readonly below?: Readonly<Record<string, number>>;
+  /** Where random values lie, [from, below), by input; by default float32 is normal and int32 is 0 or 1. */
+  readonly ranges?: Readonly<Record<string, readonly [number, number]>>;
   readonly threads?: number;
 }
 
@@ -55,13 +55,17 @@ export function relativeError(found: ArrayLike<number>, expected: ArrayLike<numb
   return difference === 0 ? 0 : Math.sqrt(difference / (norm || 1));
 }
 
-/** Random values for an input: normals for float32, integers below a bound for the others. */
+/** Random values for an input: normals, or what its range says. */
 export function randomInput(input: TraceInput, index: number, options: VerifyOptions): HostArray {
   const count = input.shape.reduce((a, b) => a * b, 1);
   const at = {seed: options.seed ?? 1, stream: verifyStream, step: index};
-  if (input.dtype === 'float32') return {...input, dtype: 'float32', data: normals(at, count)};
-  const below = input.dtype === 'bool' ? 2 : (options.below?.[input.name] ?? 2);
-  const values = integers(at, count, below);
+  const range = options.ranges?.[input.name];
+  if (input.dtype === 'float32') {
+    const data = range ? uniforms(at, count).map(u => range[0] + (range[1] - range[0]) * u) : normals(at, count);
+    return {...input, dtype: 'float32', data};
+  }
+  const [from, below] = input.dtype === 'bool' ? [0, 2] : (range ?? [0, 2]);
+  const values = integers(at, count, below - from).map(v => v + from);
   return {...input, data: input.dtype === 'bool' ? Uint8Array.from(values) : values};
 }
 

@@ -79,7 +79,7 @@ function asPointwiseConv(e: Emitter, node: GraphNode, fused: boolean): boolean {
   if (!b.constant || transposed || !single || (bias && bias.shape.length !== 1)) return false;
   const maps = e.withSources(a).find(v => v.shape.length > 3 || (v.shape.length === 3 && v.shape[0] !== 1));
   const [inputs, outputs] = b.constant.shape.slice(-2) as [number, number];
-  if (!maps || maps.shape.length !== 4 || maps.shape[3] !== inputs || !onlyChannelsFirst(e, maps)) return false;
+  if (maps?.shape.length !== 4 || maps.shape[3] !== inputs || !onlyChannelsFirst(e, maps)) return false;
   const perm = channelsFirst(4);
   const order = [...identityPerm(b.shape.length - 2), b.shape.length - 1, b.shape.length - 2];
   const names = [e.name(maps, perm), e.constant(b.constant, [outputs, inputs, 1, 1], order)];
