@@ -1,19 +1,12 @@
 // Shards to batches: read, shuffle, check, decode in threads, stack. The order and every random choice are functions of
 // (seed, epoch, position); the position that comes with a batch resumes exactly after it, with any number of threads.
-import {
-  expandUrls,
-  type JsonValue,
-  readShards,
-  type Sample,
-  shardSource,
-  shuffle,
-  WebDatasetError,
-} from 'webdataset-ts';
+import {expandUrls, type JsonValue, readShards, type Sample, shardSource, shuffle} from 'webdataset-ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {BadSample} from './bad_sample.ts';
 import type {BadSampleReport, DataConfig, DataPosition, VideoBatch} from './batch.ts';
 import {type DecodedClip, type DecodePool, openDecodePool} from './decode_pool.ts';
 import {checkSample, clipWanted, memberExtensions} from './sample.ts';
+import {damageTo, readable, sentence} from './shard_errors.ts';
 
 export interface BatchesOptions {
   seed: number;
@@ -194,10 +187,7 @@ async function* positioned(
   for (let epoch = start?.epoch ?? 0; ; epoch++) {
     const state = epoch === start?.epoch ? start.state : undefined;
     const lost: BadSampleReport[] = [];
-    const onError = (error: WebDatasetError) => {
-      if (unavailable.has(error.code)) throw error;
-      lost.push({shard: error.shard ?? '', key: error.key ?? '', reason: 'badShard', detail: error.detail});
-    };
+    const onError = damageTo(damage => lost.push(damage));
     const split = {rank, ranks: worldSize, by} as const;
     try {
       const shards = shardSource({urls, seed, epoch, split, onError, extensions: memberExtensions});
@@ -207,7 +197,7 @@ async function* positioned(
         yield {sample, epoch, position: {epoch, state: sample.state}};
       }
     } catch (error) {
-      throw error instanceof WebDatasetError ? new UserError(sentence(error.message)) : error;
+      throw readable(error);
     }
     for (const report of lost.splice(0)) yield {report};
     yield {endOfEpoch: epoch, whole: state === undefined};
@@ -217,9 +207,6 @@ async function* positioned(
 
 /** A window of large samples closes early: the bound on what shuffling keeps in memory. */
 const shuffleBytes = 256 * 2 ** 20;
-
-/** A shard that cannot be had is not a bad sample: going on without it would change the data. A run resumes instead. */
-const unavailable = new Set(['not-found', 'forbidden', 'http-status', 'network', 'shard-changed', 'io']);
 
 function parsePosition(resume: DataPosition | undefined): {epoch: number; state: JsonValue} | undefined {
   if (resume === undefined || resume === null) return undefined;
@@ -233,8 +220,6 @@ function stopped({shard, key, detail}: BadSampleReport): UserError {
   const where = key === '' ? `Shard ${shard}` : `Sample ${key} of shard ${shard}`;
   return new UserError(`${where}: ${sentence(detail)} Mend or remove it, or set onBadSample to "skip".`);
 }
-
-const sentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 function checkConfig(config: DataConfig, {seed, rank = 0, worldSize = 1}: BatchesOptions): void {
   const {frames, width, height, batchSize, decoders = 1, prefetch = 2} = config;
@@ -293,10 +278,7 @@ export async function heldOutClips(
     if ((config.onBadSample ?? 'stop') === 'stop') throw stopped(report);
     onBadSample?.(report);
   };
-  const onError = (error: WebDatasetError) => {
-    if (unavailable.has(error.code)) throw error;
-    refuse({shard: error.shard ?? '', key: error.key ?? '', reason: 'badShard', detail: error.detail});
-  };
+  const onError = damageTo(refuse);
   try {
     for await (const sample of readShards({urls: config.shards, onError, extensions: memberExtensions})) {
       const {key, shard} = sample;
@@ -315,7 +297,7 @@ export async function heldOutClips(
       if (held.keys.length === count) return held;
     }
   } catch (error) {
-    throw error instanceof WebDatasetError ? new UserError(sentence(error.message)) : error;
+    throw readable(error);
   } finally {
     await pool.close();
   }

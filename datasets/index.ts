@@ -5,7 +5,10 @@ export {type BatchesOptions, batches, type HeldOutClips, heldOutClips} from './b
 export {type CameraOptions, defaultCamera} from './camera.ts';
 export type {ClipCodec} from './clip_file.ts';
 export {type InspectOptions, inspectShards, type ShardsReport} from './inspect_shards.ts';
-export {type BadFile, type ShardFolderOptions, type ShardReport, shardFolder} from './shard_folder.ts';
+export {type ShardFolderOptions, shardFolder} from './shard_folder.ts';
+export {type ShardRdsOptions, shardRds} from './shard_rds.ts';
+export type {BadFile, ClipOptions, ShardReport} from './shard_videos.ts';
+export {type ShardWebvidOptions, shardWebvid} from './shard_webvid.ts';
 export {contactSheet, type SheetOptions, type SheetRow, writeContactSheet} from './video/contact_sheet.ts';
 export {type EncodeOptions, type Frames, openVideoEncoder, type VideoEncoder} from './video/video_encoder.ts';
 export {

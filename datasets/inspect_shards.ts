@@ -1,11 +1,11 @@
 // What is in a set of shards, measured by reading all of it: counts, sizes, durations, rates, bad samples, a contact sheet.
-import {readShards, type Sample, WebDatasetError} from 'webdataset-ts';
-import {UserError} from '../src/platform/user_error.ts';
+import {readShards, type Sample} from 'webdataset-ts';
 import {BadSample} from './bad_sample.ts';
 import type {BadSampleReport} from './batch.ts';
 import {loadSharp} from './image_library.ts';
 import {decodeMedia, videoExtensions} from './media.ts';
 import {type CheckedSample, checkSample, memberExtensions} from './sample.ts';
+import {damageTo, readable} from './shard_errors.ts';
 import {type SheetRow, writeContactSheet} from './video/contact_sheet.ts';
 import {openVideoReader, type VideoEngine, type VideoReader} from './video/video_reader.ts';
 
@@ -74,14 +74,7 @@ export async function inspectShards(options: InspectOptions): Promise<ShardsRepo
     return opened;
   };
   const rows: SheetRow[] = [];
-  const onError = ({scope, shard = '', key = '', detail}: WebDatasetError) => {
-    report.bad.push({
-      shard,
-      key,
-      reason: 'badShard',
-      detail: scope === 'shard' ? `${detail}; the rest of it is lost` : detail,
-    });
-  };
+  const onError = damageTo(damage => report.bad.push(damage));
   try {
     for await (const sample of readShards({urls: options.shards, onError, extensions: memberExtensions})) {
       if (report.samples >= (options.limit ?? Number.POSITIVE_INFINITY)) break;
@@ -105,7 +98,7 @@ export async function inspectShards(options: InspectOptions): Promise<ShardsRepo
       options.onProgress?.(report.samples);
     }
   } catch (error) {
-    throw error instanceof WebDatasetError ? new UserError(`${error.message}.`) : error;
+    throw readable(error);
   }
   report.shards = names.size;
   if (options.sheet !== undefined && rows.length > 0) report.sheet = await writeContactSheet(options.sheet, rows);
