@@ -10,6 +10,14 @@ export {
 } from './component.ts';
 export {kernelSpecs, refusedKernels} from './kernels/index.ts';
 export {type WeightValues, weightsFrom} from './lazy_weights.ts';
+export {
+  ddimSteps,
+  type ExportedPipeline,
+  exportPipeline,
+  type PipelineDescription,
+  type PipelineOptions,
+  type PipelineParts,
+} from './pipeline.ts';
 export type {TracedFunction} from './recorder.ts';
 export {type DynamicDim, type OnnxInput, type OnnxModel, type OnnxOptions, toOnnx} from './to_onnx.ts';
 export {relativeError, type Verification, type VerifyOptions, verifyOnnx} from './verify.ts';

@@ -1,0 +1,108 @@
+// A whole pipeline, exported: the example samples it in plain Node, and its video equals the engine's.
+import '@tensorflow/tfjs-backend-cpu';
+import {spawnSync} from 'node:child_process';
+import {mkdtemp, readFile, rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import path from 'node:path';
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import {samplingNoise} from '../../src/diffusion/noise.ts';
+import {samplers} from '../../src/diffusion/samplers/index.ts';
+import {makeSchedule, stableDiffusionSchedule} from '../../src/diffusion/schedule.ts';
+import {exportPipeline, type WeightValues} from '../../src/export/index.ts';
+import {AutoencoderKL, latentsToRaw, pixelsToFrames, UNet} from '../../src/models/index.ts';
+import {normals, streamOf} from '../../src/random/index.ts';
+import * as tf from '../../src/tf.ts';
+import {tinyTemporal, tinyUNet} from '../models/tiny.ts';
+
+const {crossAttentionDim: _, ...textless} = tinyUNet;
+const unet = {...textless, temporal: tinyTemporal};
+const autoencoder = {
+  channels: [8, 16],
+  layersPerBlock: 1,
+  latentChannels: 4,
+  normGroups: 4,
+  midAttention: true,
+  scaleFactor: 0.5,
+  temporalDecoder: {kernel: [3, 1, 1], alpha: {kind: 'learned', init: 0.4, per: 'layer'}},
+} as const;
+const [frames, height, width, steps, seed] = [4, 6, 8, 5, 7];
+
+const values: WeightValues = ({path: name, shape}) => {
+  const count = shape.reduce((a, b) => a * b, 1);
+  return normals({seed: 6, stream: streamOf(name), step: 0}, count).map(
+    v => 0.15 * v + (name.includes('norm') ? 0.8 : 0),
+  );
+};
+
+let out = '';
+beforeAll(async () => {
+  out = await mkdtemp(path.join(tmpdir(), 'onnx-pipeline-'));
+  await tf.setBackend('cpu');
+});
+afterAll(() => rm(out, {recursive: true}));
+
+/** The same seed, sampled and decoded by the library: [T, H, W, 3] frames. */
+async function engineFrames(): Promise<{shape: number[]; data: Int32Array}> {
+  const fill = ({path: name, shape}: Parameters<WeightValues>[0]) =>
+    tf.tensor(values({path: name, shape} as Parameters<WeightValues>[0]), [...shape]);
+  const model = new UNet(unet).allocateFrom(fill);
+  const decoder = new AutoencoderKL(autoencoder).allocateFrom(fill);
+  const latents = await samplers.ddim({
+    denoise: (noisy, timesteps) => model.forward({latents: noisy, timesteps}),
+    schedule: makeSchedule(stableDiffusionSchedule),
+    prediction: 'v',
+    noise: samplingNoise(seed, 0, 1, [frames, height, width, 4]),
+    steps,
+  });
+  const bytes = tf.tidy(() =>
+    pixelsToFrames(decoder.decode(latentsToRaw(latents, autoencoder.scaleFactor) as tf.Tensor5D)),
+  );
+  const result = {shape: bytes.shape.slice(1), data: Int32Array.from(bytes.dataSync())};
+  tf.dispose([latents, bytes]);
+  model.dispose();
+  decoder.dispose();
+  return result;
+}
+
+function moduleUrl(code: string): string {
+  return `data:text/javascript,${encodeURIComponent(code)}`;
+}
+
+test('the example samples the video that the engine samples, without TensorFlow.js', async () => {
+  const {description, components} = await exportPipeline(
+    {unet: {config: unet, values}, autoencoder: {config: autoencoder, values}},
+    out,
+    {schedule: stableDiffusionSchedule, prediction: 'v', steps, frames, height, width},
+  );
+  for (const {verification} of Object.values(components)) expect(verification!.worst).toBeLessThan(1e-5);
+  expect(description.steps).toHaveLength(steps);
+  const image = path.join(out, 'sample.ppm');
+  const example = path.join(import.meta.dirname, '../../examples/onnx/sample.mjs');
+  const hooks = moduleUrl(
+    "export async function resolve(s, c, next) { if (s.includes('tensorflow')) throw new Error('TensorFlow.js was loaded: ' + s); return next(s, c); }",
+  );
+  const guard = moduleUrl(`import {register} from 'node:module'; register(${JSON.stringify(hooks)});`);
+  const {status, stderr} = spawnSync(process.execPath, ['--import', guard, example, out, String(seed), image], {
+    encoding: 'utf8',
+  });
+  expect(status, stderr).toBe(0);
+  const ppm = await readFile(image);
+  const header = `P6 ${frames * width * 2} ${height * 2} 255\n`;
+  expect(ppm.subarray(0, header.length).toString()).toBe(header);
+  const strip = ppm.subarray(header.length);
+  const engine = await engineFrames();
+  const [count, h, w] = engine.shape as [number, number, number];
+  let worst = 0;
+  let motion = 0;
+  for (let t = 0; t < count; t++) {
+    for (let y = 0; y < h; y++) {
+      for (let k = 0; k < w * 3; k++) {
+        const at = (frame: number) => engine.data[(frame * h + y) * w * 3 + k]!;
+        worst = Math.max(worst, Math.abs(strip[(y * count + t) * w * 3 + k]! - at(t)));
+        if (t > 0) motion = Math.max(motion, Math.abs(at(t) - at(t - 1)));
+      }
+    }
+  }
+  expect(motion).toBeGreaterThan(20); // a video that stands still would prove little
+  expect(worst).toBeLessThanOrEqual(2);
+}, 120_000);
