@@ -14,7 +14,10 @@ export interface BatchesOptions {
   worldSize?: number;
   /** The `position` of the last batch that was used. */
   resume?: DataPosition;
-  /** Called for each sample left out, in order, when the batch after it is handed over. */
+  /**
+   * Called for each sample left out, in order, when the batch after it is handed over. A run that was killed and resumes
+   * may meet one again: (shard, key) tells.
+   */
   onBadSample?: (report: BadSampleReport) => void;
 }
 

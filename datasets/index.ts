@@ -1,4 +1,16 @@
 // Data for training: shards in, batches of clips out; and the tools that write shards and videos.
+//
+// One sample's way to a batch, in order:
+//   batches.ts       epochs of samples in an order that (seed, epoch, position) fixes; stacks clips; the resume position
+//   sample.ts        which member is the video, caption and metadata checked; where the clip lies, from Philox numbers
+//   decode_pool.ts   threads and their slots of shared memory; results come back in order
+//   decode_worker.ts one thread
+//   media.ts         video, animated image or still -> RGB frames of the wanted size and rate
+//   video/           one VideoReader and one VideoEncoder over node-av and over ffmpeg; previews, contact sheets
+// And into shards: shard_folder.ts, shard_webvid.ts, shard_rds.ts list videos; shard_videos.ts cuts them into clips
+// (camera.ts moves the crop window); inspect_shards.ts says what is in the result.
+//
+// What is wrong with an input is a BadSample with a reason from bad_sample.ts; what a user can mend is a UserError.
 export {type BadReason, BadSample, badReasons} from './bad_sample.ts';
 export type {BadSampleReport, DataConfig, DataPosition, VideoBatch} from './batch.ts';
 export {type BatchesOptions, batches, type HeldOutClips, heldOutClips} from './batches.ts';
