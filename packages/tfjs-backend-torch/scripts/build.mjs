@@ -1,5 +1,5 @@
 // Builds the addon against the libtorch it finds: LIBTORCH_DIR, then the torch package of the python3 on the PATH, then
-// a system libtorch (Debian's libtorch-dev). Downloads nothing. Result: build/torch-VERSION-DEVICE/tfjs_torch.node
+// a system libtorch (Debian's libtorch-dev). Downloads nothing. TFJS_TORCH_DEVICE=cpu leaves CUDA out. Result: build/torch-VERSION-DEVICE/tfjs_torch.node
 import {execFileSync, spawnSync} from 'node:child_process';
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
@@ -25,10 +25,11 @@ for (const [tool, hint] of [
   if (spawnSync(tool, ['--version']).error) fail(`${tool} is not on the PATH; install it (Debian: ${hint}).`);
 }
 
-const cudaInclude = torch.hasCuda ? findCudaInclude() : undefined;
-if (torch.hasCuda && !cudaInclude)
+const wanted = process.env.TFJS_TORCH_DEVICE; // 'cpu' builds for the CPU although this libtorch has CUDA
+const cudaInclude = torch.hasCuda && wanted !== 'cpu' ? findCudaInclude() : undefined;
+if (torch.hasCuda && wanted !== 'cpu' && !cudaInclude)
   console.log(
-    'This libtorch has CUDA, but no CUDA headers were found (toolkit, or pip install nvidia-cuda-runtime): building for CPU.',
+    'This libtorch has CUDA, but no CUDA headers were found (the CUDA toolkit, or the wheels nvidia-cuda-runtime and nvidia-cuda-crt): building for CPU.',
   );
 const device = cudaInclude ? 'cuda' : 'cpu';
 const outDir = join(packageRoot, 'build', `torch-${torch.version}-${device}`);
@@ -95,7 +96,15 @@ function multiarch(root) {
     : [];
 }
 function versionOf(include) {
-  const text = readFileSync(join(include, 'torch', 'version.h'), 'utf8');
+  // Newer versions keep the numbers in headeronly/, which torch/version.h includes.
+  const headers = [
+    join(include, 'torch', 'version.h'),
+    join(include, '../../../..', 'torch', 'headeronly', 'version.h'),
+  ];
+  const text = headers
+    .filter(path => existsSync(path))
+    .map(path => readFileSync(path, 'utf8'))
+    .join('\n');
   const [major, minor, patch] = ['MAJOR', 'MINOR', 'PATCH'].map(
     part => new RegExp(`TORCH_VERSION_${part} (\\d+)`).exec(text)?.[1],
   );
@@ -115,7 +124,12 @@ function findCudaInclude() {
   const includes = readdirSync(nvidia)
     .map(name => join(nvidia, name, 'include'))
     .filter(path => existsSync(path));
-  return includes.some(path => existsSync(join(path, 'cuda_runtime_api.h'))) ? includes : undefined;
+  // cuda_runtime.h of the wheels wants crt/, which is a wheel of its own.
+  return ['cuda_runtime_api.h', 'crt/host_config.h'].every(header =>
+    includes.some(path => existsSync(join(path, header))),
+  )
+    ? includes
+    : undefined;
 }
 function atLeast(version, major, minor) {
   const [a, b] = version.split('.').map(Number);

@@ -1,7 +1,7 @@
 // The addon's interface, typed: the only file that loads it. native/ops has one C++ function per entry.
 import {createRequire} from 'node:module';
 import {availableParallelism} from 'node:os';
-import {type Build, findBuild} from './built.ts';
+import {type Build, findBuilds} from './built.ts';
 
 /** Names one libtorch tensor. */
 export type Handle = number;
@@ -247,31 +247,38 @@ interface Loaded {
 }
 let loaded: Loaded | undefined;
 
-/** Loads the addon once per thread. Throws an Error that says how to build it where it is missing or does not load. */
+/**
+ * Loads the addon once per thread: the first build that loads. Throws an Error that says how to build it where none is
+ * there, and why each does not load where some are.
+ */
 export function load(): Loaded {
   if (loaded) return loaded;
-  const build = findBuild();
-  if (!build) {
+  const builds = findBuilds();
+  if (builds.length === 0) {
     throw new Error(
       'tfjs-backend-torch: the addon is not built. Run `npm run build:torch` (or node scripts/build.mjs in this package); it says what to install.',
     );
   }
   // OpenMP's threads would otherwise spin on the cores that the BLAS library's threads want.
   process.env.OMP_WAIT_POLICY ??= 'passive';
-  let addon: Native;
-  try {
-    addon = createRequire(import.meta.url)(build.path) as Native;
-  } catch (error) {
-    throw new Error(
-      `tfjs-backend-torch: ${build.path} does not load (${(error as Error).message}). Build it again for the libtorch that is installed.`,
-      {cause: error},
-    );
+  const failures: string[] = [];
+  for (const build of builds) {
+    try {
+      const addon = createRequire(import.meta.url)(build.path) as Native;
+      setDefaultThreads(addon);
+      loaded = {addon, build};
+      return loaded;
+    } catch (error) {
+      failures.push(`${build.path} does not load (${(error as Error).message})`);
+    }
   }
+  throw new Error(`tfjs-backend-torch: ${failures.join('; ')}. Build it again for the libtorch that is installed.`);
+}
+
+function setDefaultThreads(addon: Native): void {
   const wish = Number(process.env.TFJS_TORCH_THREADS);
   const threads = Number.isInteger(wish) && wish > 0 ? wish : availableParallelism();
   addon.threads(threads, threads);
-  loaded = {addon, build};
-  return loaded;
 }
 
 export const native = (): Native => load().addon;

@@ -15,11 +15,11 @@ export interface Build {
 }
 
 /**
- * The build that will be loaded: the folder that the environment variable TFJS_TORCH_BUILD names, or else a CUDA build
- * before a CPU build and a newer libtorch before an older one. Undefined where nothing is built.
+ * What is built, in the order in which it is tried: the folder that the environment variable TFJS_TORCH_BUILD names, or
+ * else CUDA builds before CPU builds and a newer libtorch before an older one.
  */
-export function findBuild(): Build | undefined {
-  if (!existsSync(buildRoot)) return undefined;
+export function findBuilds(): Build[] {
+  if (!existsSync(buildRoot)) return [];
   const wanted = process.env.TFJS_TORCH_BUILD;
   const builds: Build[] = [];
   for (const folder of readdirSync(buildRoot)) {
@@ -32,7 +32,12 @@ export function findBuild(): Build | undefined {
   }
   const rank = ({version, device}: Build) =>
     (device === 'cuda' ? 1e9 : 0) + version.split('.').reduce((sum, part) => sum * 1000 + Number.parseInt(part, 10), 0);
-  return builds.sort((a, b) => rank(b) - rank(a))[0];
+  return builds.sort((a, b) => rank(b) - rank(a));
+}
+
+/** The first of them. Undefined where nothing is built. */
+export function findBuild(): Build | undefined {
+  return findBuilds()[0];
 }
 
 /** Whether the addon has been built, by `npm run build:torch` or scripts/build.mjs. */

@@ -114,7 +114,8 @@ export class TorchBackend extends KernelBackend {
     if (dataId instanceof TorchData && dataId.owner === this) return dataId;
     const moved = this.#foreign.get(dataId);
     if (moved?.owner === this) return moved;
-    if (dataId instanceof TorchData && dataId.owner === undefined) throw new Error('the tensor was disposed');
+    const known = engine().state.tensorInfo.get(dataId);
+    if (!known || known.backend === this) throw new Error('the tensor was disposed');
     engine().moveData(this, dataId);
     const data = this.#foreign.get(dataId);
     if (!data) throw new Error('the tensor could not be moved to this backend');
