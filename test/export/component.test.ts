@@ -13,66 +13,13 @@ import {
   componentFunction,
   exportComponent,
   toOnnx,
+  writeOnnx,
 } from '../../src/export/index.ts';
 import {ModelProtoSchema, TensorProto_DataLocation} from '../../src/export/proto/onnx_pb.ts';
-import type {WeightSpec} from '../../src/layers/block.ts';
-import {normals, streamOf} from '../../src/random/index.ts';
+import {sessionWarnings} from '../../src/export/verify.ts';
 import * as tf from '../../src/tf.ts';
-import {tinyTemporal, tinyUNet} from '../models/tiny.ts';
-
-const autoencoder = {channels: [8, 16], layersPerBlock: 1, latentChannels: 4, normGroups: 4, midAttention: true};
-const temporalDecoder = {kernel: [3, 1, 1], alpha: {kind: 'learned', init: 0.4, per: 'layer'}} as const;
-const text = {
-  vocabulary: 50,
-  tokens: 7,
-  channels: 12,
-  hidden: 20,
-  layers: 2,
-  heads: 2,
-  activation: 'quick_gelu',
-  endToken: 49,
-} as const;
-const videoUNet = {...tinyUNet, linearProjection: false, temporal: {...tinyTemporal, window: 2}};
-
-/** Values that are nowhere zero, a function of the weight's path. */
-function values({path: name, shape}: WeightSpec): Float32Array {
-  const count = shape.reduce((a, b) => a * b, 1);
-  return normals({seed: 5, stream: streamOf(name), step: 0}, count).map(
-    v => 0.2 * v + (name.includes('norm') ? 0.8 : 0),
-  );
-}
-
-const dynamicMaps = {dynamic: ['batch', 'height', 'width']} as const;
-const clip = {batch: 1, frames: 3, height: 4, width: 6, tokens: 5};
-const images = {batch: 2, height: 4, width: 6, tokens: 5};
-
-const components: [string, ComponentModel, ComponentOptions][] = [
-  [
-    'image UNet',
-    {component: 'unet', config: tinyUNet},
-    {sizes: images, dynamic: ['batch', 'height', 'width', 'tokens']},
-  ],
-  ['video UNet', {component: 'unet', config: videoUNet}, {sizes: clip}],
-  ['video UNet, dynamic', {component: 'unet', config: videoUNet}, {sizes: clip, ...dynamicMaps}],
-  [
-    'convolutional video UNet',
-    {component: 'unet', config: {...tinyUNet, temporal: {...tinyTemporal, attention: false, kernel: [3, 3, 3]}}},
-    {sizes: clip, dynamic: ['frames']},
-  ],
-  [
-    'upsampler',
-    {component: 'upsampler', config: {...tinyUNet, inChannels: 7, classEmbedding: 9, crossOnly: [false, true]}},
-    {sizes: images},
-  ],
-  ['encoder', {component: 'encoder', config: autoencoder}, {sizes: {batch: 1, height: 6, width: 8}, ...dynamicMaps}],
-  ['decoder', {component: 'decoder', config: autoencoder}, {sizes: {batch: 2, height: 3, width: 5}, ...dynamicMaps}],
-  [
-    'temporal decoder',
-    {component: 'decoder', config: {...autoencoder, temporalDecoder}},
-    {sizes: {frames: 3, height: 3, width: 5}, dynamic: ['frames']},
-  ],
-  ['text encoder', {component: 'text', config: text}, {sizes: {batch: 2}, dynamic: ['batch']}],
-];
+import {tinyUNet} from '../models/tiny.ts';
+import {clip, components, images, values, videoUNet} from './component_cases.ts';
 
 let out = '';
 beforeAll(async () => {
@@ -89,6 +36,18 @@ function check(file: string): string {
   const {status, stderr} = spawnSync('/usr/bin/python3', ['-c', code, file], {encoding: 'utf8'});
   return status === 0 ? '' : stderr;
 }
+
+test('what onnxruntime says of a graph is heard', async () => {
+  const model = await toOnnx(({x}) => tf.neg(x!), [{name: 'x', shape: [2], dtype: 'float32'}]);
+  const unused = {
+    name: 'unused',
+    constant: {dtype: 'float32', shape: [4], load: () => new Float32Array(4)},
+    stored: 'float32',
+  } as const;
+  const file = path.join(out, 'unused.onnx');
+  await writeOnnx({...model, initializers: [...model.initializers, unused]}, file);
+  expect((await sessionWarnings(file)).join()).toContain('unused');
+});
 
 describe.each(components)('%s', (name, from, options) => {
   const file = () => path.join(out, `${name.replaceAll(/[ ,]+/g, '_')}.onnx`);
