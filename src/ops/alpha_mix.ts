@@ -22,7 +22,9 @@ export function alphaMix<X extends tf.Tensor>(
       `alphaMix: the mix factor is one number or one per frame of [${spatial.shape}], got [${mixFactor.shape}].`,
     );
   }
-  return run([spatial, temporal, mixFactor], {switched}) as X;
+  // The kernel's contract: no axis, or one of T.
+  const factor = mixFactor.size === 1 && mixFactor.rank > 0 ? tf.reshape(mixFactor, []) : mixFactor;
+  return run([spatial, temporal, factor], {switched}) as X;
 }
 
 const run = fusedOp<{switched: boolean}>({
