@@ -26,7 +26,9 @@ export interface Slot extends TrainedWeight {
 export function makeSlots(trained: readonly TrainedWeight[]): Slot[] {
   return trained.map(({spec, variable}) => {
     const zeros = () => tf.tidy(() => tf.variable(tf.zeros(variable.shape), false));
-    return {spec, variable, m: zeros(), v: zeros(), ema: tf.variable(variable, false)};
+    // Times one: a copy. tf.clone shares its values, and all of these are written in place.
+    const ema = tf.tidy(() => tf.variable(tf.mul(variable, 1), false));
+    return {spec, variable, m: zeros(), v: zeros(), ema};
   });
 }
 
