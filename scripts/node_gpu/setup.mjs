@@ -86,8 +86,9 @@ async function main() {
     options.wheel === undefined
       ? linkLibtensorflow(path.resolve(options.libtensorflow), deps)
       : await unpackWheel(options.wheel, deps, options.force);
-  await compileBinding(packageFolder, createRequire(path.join(repository, 'package.json')));
-  writeFileSync(path.join(packageFolder, 'deps', 'origin.json'), `${JSON.stringify(source, null, 1)}\n`);
+  const reusesNumbers = await compileBinding(packageFolder, createRequire(path.join(repository, 'package.json')));
+  const origin = {...source, reusesNumbers};
+  writeFileSync(path.join(packageFolder, 'deps', 'origin.json'), `${JSON.stringify(origin, null, 1)}\n`);
   console.log('Self-test ...');
   await run(process.execPath, [fileURLToPath(new URL('./self_test.mjs', import.meta.url)), packageFolder], {
     echo: true,

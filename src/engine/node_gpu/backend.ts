@@ -10,6 +10,8 @@ export interface OpAttribute {
 
 export interface NodeBackend {
   readonly binding: {
+    /** Makes a tensor of TensorFlow's and returns its number. */
+    createTensor(shape: number[], type: number, values: ArrayLike<number>): number;
     readonly TF_Version: string;
     readonly TF_FLOAT: number;
     readonly TF_INT32: number;

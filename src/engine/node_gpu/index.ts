@@ -9,6 +9,7 @@ import * as tf from '../../tf.ts';
 import {isNodeBackend} from './backend.ts';
 import {supplyKernels} from './kernels/index.ts';
 import {locateNodeGpu} from './locate.ts';
+import {limitTensorNumbers, reusesNumbers} from './tensor_numbers.ts';
 
 export {folderVariable, locateNodeGpu} from './locate.ts';
 
@@ -48,6 +49,7 @@ export async function openNodeGpu(): Promise<NodeGpu> {
       `The package in ${located.folder} registered no "${nodeGpuBackend}" backend with video-ldm's TensorFlow.js: it is not tfjs-node 4.x.`,
     );
   supplyKernels();
+  if (!reusesNumbers(located.folder)) limitTensorNumbers(backend.binding);
   const {version} = require('./package.json') as {version: string};
   return {
     device: backend.isUsingGpuDevice ? 'gpu' : 'cpu',
