@@ -1,64 +1,108 @@
 // AdamWStep in one pass over the heap, in place.
 import {type AdamWAttrs, adamWScalarNames} from '../../ops/kernel_contracts.ts';
 import type * as tf from '../../tf.ts';
-import {floats, output, supplyFused, type WasmBackend} from './heap.ts';
+import {address, floats, output, supplyFused, type WasmBackend} from './heap.ts';
+import {runRows, sumInChunks, vectors} from './rows.ts';
 
 export function supplyAdamW(): void {
   supplyFused<AdamWAttrs>('AdamWStep', (backend, inputs, {count, ema, decay}) => {
     const norm = output(backend, []);
-    const views = inputs.map(info => floats(backend, info));
-    const [scalars, ...tensors] = views as [Float32Array, ...Float32Array[]];
+    const scalars = floats(backend, inputs[0]!);
     const named = Object.fromEntries(adamWScalarNames.map((name, i) => [name, scalars[i]!]));
     const numbers = named as Record<(typeof adamWScalarNames)[number], number>;
-    let squares = 0;
-    for (const gradient of tensors.slice(count, 2 * count)) {
-      let sum = 0;
-      for (let i = 0; i < gradient.length; i++) sum += gradient[i]! * gradient[i]!;
-      squares += sum;
-    }
-    const length = Math.fround(Math.sqrt(squares) * Math.abs(numbers.gradScale));
+    const lists = [0, 1, 2, 3, 4].map(i => inputs.slice(1 + i * count, 1 + (i + 1) * count));
+    const [variables, gradients, firsts, seconds, averages] = lists as [Infos, Infos, Infos, Infos, Infos];
+    const length = Math.fround(Math.sqrt(sumOfSquares(backend, gradients)) * Math.abs(numbers.gradScale));
     floats(backend, norm)[0] = length;
     if (!Number.isFinite(length)) return [norm];
+    const {learningRate, beta1, beta2, epsilon, weightDecay, biasCorrection1, biasCorrection2, emaDecay} = numbers;
     const clipped = numbers.gradScale * Math.min(1, numbers.clipNorm / (length + 1e-6));
-    for (let p = 0; p < count; p++) {
-      const [w, g, m, v, average] = [0, 1, 2, 3, 4].map(i => tensors[i * count + p]) as [
-        Float32Array,
-        Float32Array,
-        Float32Array,
-        Float32Array,
-        Float32Array | undefined,
+    // m / c1 / (sqrt(v / c2) + epsilon) = m sqrt(c2) / c1 / (sqrt(v) + epsilon sqrt(c2))
+    const root = Math.sqrt(biasCorrection2);
+    const size = (learningRate * root) / biasCorrection1;
+    for (const [p, variable] of variables.entries()) {
+      const kept = decay[p]! ? 1 - learningRate * weightDecay : 1;
+      const constants = [
+        beta1,
+        (1 - beta1) * clipped,
+        beta2,
+        (1 - beta2) * clipped * clipped,
+        kept,
+        size,
+        epsilon * root,
       ];
-      step(w, g, m, v, clipped, decay[p]! ? 1 - numbers.learningRate * numbers.weightDecay : 1, numbers);
-      if (ema && average) {
-        const kept = numbers.emaDecay;
-        for (let i = 0; i < w.length; i++) average[i] = kept * average[i]! + (1 - kept) * w[i]!;
-      }
+      runConstant(backend, 'adamW', [variable, gradients[p]!, firsts[p]!, seconds[p]!], constants);
+      renew(backend, variable);
+      if (!ema) continue;
+      // average = emaDecay * average + (1 - emaDecay) * variable
+      runConstant(backend, 'mix', [averages[p]!, variable, averages[p]!], [emaDecay, 1 - emaDecay]);
+      renew(backend, averages[p]!);
     }
-    for (const info of inputs.slice(1, 1 + count)) renew(backend, info);
-    for (const info of ema ? inputs.slice(1 + 4 * count) : []) renew(backend, info);
     return [norm];
   });
 }
 
-function step(
-  w: Float32Array,
-  g: Float32Array,
-  m: Float32Array,
-  v: Float32Array,
-  clipped: number,
-  kept: number,
-  numbers: Record<(typeof adamWScalarNames)[number], number>,
-): void {
-  const {learningRate, beta1, beta2, epsilon, biasCorrection1, biasCorrection2} = numbers;
-  const size = learningRate / biasCorrection1;
-  for (let i = 0; i < w.length; i++) {
-    const gradient = g[i]! * clipped;
-    const first = beta1 * m[i]! + (1 - beta1) * gradient;
-    const second = beta2 * v[i]! + (1 - beta2) * gradient * gradient;
-    m[i] = first;
-    v[i] = second;
-    w[i] = kept * w[i]! - (size * first) / (Math.sqrt(second / biasCorrection2) + epsilon);
+type Infos = tf.TensorInfo[];
+
+const sizeOf = (info: tf.TensorInfo): number => info.shape.reduce((product, size) => product * size, 1);
+
+/** In float64, but for chunks of 512. */
+function sumOfSquares(backend: WasmBackend, infos: Infos): number {
+  const v = vectors(backend, 1, 4);
+  const part = v.at(0);
+  const sums = new Float64Array(4);
+  let total = 0;
+  for (const info of infos) {
+    const rows = Math.floor(sizeOf(info) / 4);
+    const from = address(backend, info);
+    sumInChunks(rows, [part], [sums], (first, many) =>
+      runRows(backend, 'sumOfSquares', many, 4, [from + 16 * first], [v.pointer(0)]),
+    );
+    for (const sum of sums) total += sum;
+    for (const rest of floats(backend, info).subarray(4 * rows)) total += rest * rest;
   }
+  v.free();
+  return total;
+}
+
+/** A row kernel whose vectors hold one number each, over all elements; the last one to three go through a buffer of four. */
+function runConstant(backend: WasmBackend, name: 'adamW' | 'mix', infos: Infos, constants: number[]): void {
+  const v = vectors(backend, constants.length + infos.length, 4);
+  const pointers = constants.map((constant, i) => {
+    v.at(i).fill(constant);
+    return v.pointer(i);
+  });
+  const size = sizeOf(infos[0]!);
+  const rows = Math.floor(size / 4);
+  runRows(
+    backend,
+    name,
+    rows,
+    4,
+    infos.map(info => address(backend, info)),
+    pointers,
+  );
+  const rest = size - 4 * rows;
+  if (rest > 0) {
+    const tails = infos.map((info, i) => ({
+      all: floats(backend, info).subarray(4 * rows),
+      four: v.at(constants.length + i),
+    }));
+    for (const {all, four} of tails) {
+      four.fill(0);
+      four.set(all);
+    }
+    runRows(
+      backend,
+      name,
+      1,
+      4,
+      infos.map((_, i) => v.pointer(constants.length + i)),
+      pointers,
+    );
+    for (const {all, four} of name === 'mix' ? tails.slice(2) : tails) all.set(four.subarray(0, rest));
+  }
+  v.free();
 }
 
 /**

@@ -74,6 +74,8 @@ export interface RowKernel {
   rows: readonly string[];
   /** Arrays of one row's channels, met again in every row. */
   vectors: readonly string[];
+  /** Arrays whose rows are twice as long, and of which each row's second half is passed over. */
+  halves?: readonly string[];
   temps: number;
   /** Statements for four elements. */
   body: (at: Place) => Code;
@@ -83,7 +85,7 @@ export interface RowKernel {
  * A function (rows, bytesPerRow, ...row pointers, ...vector pointers); bytesPerRow is a positive multiple of 16 and there is
  * at least one row.
  */
-function assemble({rows, vectors, temps, body}: RowKernel): {parameters: number; code: Code} {
+function assemble({rows, vectors, halves = [], temps, body}: RowKernel): {parameters: number; code: Code} {
   const parameters = 2 + rows.length + vectors.length;
   const offset = parameters;
   const pointer = (i: number) => 2 + i;
@@ -101,6 +103,7 @@ function assemble({rows, vectors, temps, body}: RowKernel): {parameters: number;
     ...[0x03, 0x40],
     ...set(offset, i32(0)),
     ...[0x03, 0x40, ...perChannels, ...get(offset), ...get(1), 0x49, 0x0d, 0, 0x0b],
+    ...rows.flatMap((name, i) => (halves.includes(name) ? set(pointer(i), i32add(get(pointer(i)), get(1))) : [])),
     // rows -= 1, kept on the stack as the condition.
     ...[...i32add(get(0), i32(-1)), 0x22, 0, 0x0d, 0, 0x0b],
     0x0b,

@@ -1,14 +1,14 @@
 // Conv2DBackpropInput and Conv2DBackpropFilter. The input gradient of a stride-1 convolution is a forward convolution with the
 // flipped kernel; of another stride, a matrix product whose columns are added back to where they came from. The filter
-// gradient is the transposed output gradient times the unfolded input.
+// gradient is the transposed output gradient times shifted views of the input, or times the unfolded input.
 import * as tf from '../../tf.ts';
-import {floats, free, original, output, supply, type WasmBackend} from './heap.ts';
+import {floats, free, original, output, supply, type WasmBackend, withView} from './heap.ts';
 import {multiply, rowsTimes, transposed} from './matmul.ts';
 
 type ConvInfo = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
 
-/** Floats of unfolded input held at a time: 16 MiB. */
-const UNFOLDED = 1 << 22;
+/** Floats of unfolded input held at a time: 1 MiB, to stay in cache. */
+const UNFOLDED = 1 << 18;
 
 export function supplyConv2D(): void {
   supply(tf.Conv2DBackpropInput, (backend, {dy, filter}, attrs) => {
@@ -123,30 +123,107 @@ function foldInto(columns: Float32Array, dx: Float32Array, info: ConvInfo): void
   });
 }
 
-/** dy^T [out, P] x unfolded input [P, kh*kw*in], a few images at a time, then transposed to [kh, kw, in, out]. */
 function filterGradient(backend: WasmBackend, x: tf.TensorInfo, dy: tf.TensorInfo, info: ConvInfo): tf.TensorInfo {
+  const plain =
+    info.strideHeight === 1 && info.strideWidth === 1 && info.dilationHeight === 1 && info.dilationWidth === 1;
+  return plain ? filterGradientByTaps(backend, x, dy, info) : filterGradientUnfolded(backend, x, dy, info);
+}
+
+/** Rows of a product that fit in a processor's second cache. */
+const CHUNK = 2048;
+
+/**
+ * Stride 1: on a grid as large as the padded input, tap (ky, kx) reads what lies ky rows and kx pixels further, for every
+ * output position alike. So each tap is dy^T times a shifted view of the input, and nothing is unfolded. Output positions
+ * that do not exist have a zero dy.
+ */
+function filterGradientByTaps(
+  backend: WasmBackend,
+  x: tf.TensorInfo,
+  dy: tf.TensorInfo,
+  info: ConvInfo,
+): tf.TensorInfo {
+  const {batchSize, inChannels, outChannels, filterHeight, filterWidth, outHeight, outWidth, padInfo} = info;
+  const [height, width] = [outHeight + filterHeight - 1, outWidth + filterWidth - 1];
+  const source = onGrid(backend, x, padInfo.top, padInfo.left, height, width);
+  const upstream = onGrid(backend, dy, 0, 0, height, width);
+  const length = batchSize * height * width - (filterHeight - 1) * width - (filterWidth - 1);
+  const total = new Float64Array(filterHeight * filterWidth * outChannels * inChannels);
+  for (let from = 0; from < length; from += CHUNK) {
+    const rows = Math.min(CHUNK, length - from);
+    const left = withView(backend, upstream, from * outChannels, [rows, outChannels], view =>
+      transposed(backend, view),
+    );
+    let at = 0;
+    for (let ky = 0; ky < filterHeight; ky++) {
+      for (let kx = 0; kx < filterWidth; kx++) {
+        const shift = (from + ky * width + kx) * inChannels;
+        const product = withView(backend, source, shift, [rows, inChannels], right => multiply(backend, left, right));
+        const part = floats(backend, product);
+        for (let i = 0; i < part.length; i++) total[at++]! += part[i]!;
+        free(backend, product);
+      }
+    }
+    free(backend, left);
+  }
+  if (source !== x) free(backend, source);
+  if (upstream !== dy) free(backend, upstream);
+  const result = output(backend, info.filterShape);
+  const to = floats(backend, result);
+  for (let tap = 0, at = 0; tap < filterHeight * filterWidth; tap++) {
+    const target = tap * inChannels * outChannels;
+    for (let o = 0; o < outChannels; o++) {
+      for (let c = 0; c < inChannels; c++) to[target + c * outChannels + o] = total[at++]!;
+    }
+  }
+  return result;
+}
+
+/** x [N, H, W, C] placed at (top, left) of [N, height, width, C] zeros; cut where it does not fit; x itself where it fills it. */
+function onGrid(
+  backend: WasmBackend,
+  x: tf.TensorInfo,
+  top: number,
+  left: number,
+  height: number,
+  width: number,
+): tf.TensorInfo {
+  const [n, h, w, c] = x.shape as Shape4;
+  if (h === height && w === width) return x;
+  const grid = output(backend, [n, height, width, c]);
+  const [from, to] = [floats(backend, x), floats(backend, grid).fill(0)];
+  const run = Math.min(w, width - left) * c;
+  for (let image = 0; image < n; image++) {
+    for (let y = 0; y < Math.min(h, height - top); y++) {
+      const start = (image * h + y) * w * c;
+      to.set(from.subarray(start, start + run), ((image * height + y + top) * width + left) * c);
+    }
+  }
+  return grid;
+}
+
+/** Other strides: dy^T [out, P] x unfolded input [P, kh*kw*in], a few images at a time, then transposed to [kh, kw, in, out]. */
+function filterGradientUnfolded(
+  backend: WasmBackend,
+  x: tf.TensorInfo,
+  dy: tf.TensorInfo,
+  info: ConvInfo,
+): tf.TensorInfo {
   const {batchSize, outHeight, outWidth, inChannels, outChannels, filterHeight, filterWidth} = info;
   const width = filterHeight * filterWidth * inChannels;
   const positions = outHeight * outWidth;
   const total = new Float64Array(outChannels * width);
-  const pointwise = isPointwise(info);
-  const upstream = transposedPerChunk(backend, dy, outChannels);
-  const many = pointwise ? batchSize : Math.max(1, Math.min(batchSize, Math.floor(UNFOLDED / (positions * width))));
+  const many = Math.max(1, Math.min(batchSize, Math.floor(UNFOLDED / (positions * width))));
   const perImage = info.inHeight * info.inWidth * inChannels;
   for (let first = 0; first < batchSize; first += many) {
     const images = Math.min(many, batchSize - first);
-    const left = upstream(first * positions, images * positions);
-    const right = pointwise ? {...x, shape: [images * positions, width]} : output(backend, [images * positions, width]);
-    if (!pointwise) {
-      unfold(floats(backend, x).subarray(first * perImage), floats(backend, right), info, images);
-    }
+    const rows = images * positions;
+    const left = withView(backend, dy, first * positions * outChannels, [rows, outChannels], view =>
+      transposed(backend, view),
+    );
+    const right = output(backend, [rows, width]);
+    unfold(floats(backend, x).subarray(first * perImage), floats(backend, right), info, images);
     const product = multiply(backend, left, right);
-    if (images === batchSize) {
-      free(backend, left, ...(pointwise ? [] : [right]));
-      const result = transposed(backend, product);
-      free(backend, product);
-      return {...result, shape: [...info.filterShape]};
-    }
     const part = floats(backend, product);
     for (let i = 0; i < total.length; i++) total[i]! += part[i]!;
     free(backend, left, right, product);
@@ -155,22 +232,6 @@ function filterGradient(backend: WasmBackend, x: tf.TensorInfo, dy: tf.TensorInf
   const to = floats(backend, result);
   for (let o = 0; o < outChannels; o++) for (let i = 0; i < width; i++) to[i * outChannels + o] = total[o * width + i]!;
   return result;
-}
-
-/** Transposes rows from .. from+count of dy [P, out] on demand. */
-function transposedPerChunk(backend: WasmBackend, dy: tf.TensorInfo, outChannels: number) {
-  return (from: number, count: number): tf.TensorInfo => {
-    const result = output(backend, [outChannels, count]);
-    const [source, to] = [floats(backend, dy).subarray(from * outChannels), floats(backend, result)];
-    const BLOCK = 16;
-    for (let block = 0; block < count; block += BLOCK) {
-      const end = Math.min(count, block + BLOCK);
-      for (let o = 0; o < outChannels; o++) {
-        for (let p = block; p < end; p++) to[o * count + p] = source[p * outChannels + o]!;
-      }
-    }
-    return result;
-  };
 }
 
 function unfold(x: Float32Array, columns: Float32Array, info: ConvInfo, images: number): void {

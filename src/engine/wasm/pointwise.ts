@@ -1,7 +1,7 @@
 // The fused kernels without reductions across channels: activations, GEGLU, enlargement, mixing, bias and timestep.
 import type {ActivationKind} from '../../ops/kernel_contracts.ts';
 import * as tf from '../../tf.ts';
-import {address, floats, free, output, supplyFused, type WasmBackend} from './heap.ts';
+import {address, floats, output, supplyFused, type WasmBackend} from './heap.ts';
 import {freePadded, padded, roundedUp, runElements, runRows, sumInChunks, unpadded, vectors} from './rows.ts';
 
 const sizeOf = (info: tf.TensorInfo) => tf.util.sizeFromShape(info.shape);
@@ -110,42 +110,30 @@ function supplyUpsample(): void {
 export function supplyGeglu(): void {
   supplyFused('Geglu', (backend, [x]) => {
     const half = channelsOf(x!) / 2;
-    const y = output(backend, [...x!.shape.slice(0, -1), half]);
-    const [value, gate] = halves(backend, x!, half);
-    runElements(backend, 'gelu', [gate, y], sizeOf(y));
-    const [v, to] = [floats(backend, value), floats(backend, y)];
-    for (let i = 0; i < to.length; i++) to[i]! *= v[i]!;
-    free(backend, value, gate);
-    return [y];
+    const rows = sizeOf(x!) / (2 * half);
+    const [source, wide] = paddedHalves(backend, x!, rows, half);
+    const y = output(backend, [rows, wide]);
+    const from = address(backend, source);
+    runRows(backend, 'geglu', rows, wide, [from, from + 4 * wide, address(backend, y)], []);
+    freePadded(backend, source, x!);
+    return [unpadded(backend, y, [...x!.shape.slice(0, -1), half])];
   });
   supplyFused('GegluGrad', (backend, [dy, x]) => {
     const half = channelsOf(x!) / 2;
-    const dx = output(backend, x!.shape);
-    const [value, gate] = halves(backend, x!, half);
-    const [activated, slope] = [output(backend, dy!.shape), output(backend, dy!.shape)];
-    const size = sizeOf(dy!);
-    runElements(backend, 'gelu', [gate, activated], size);
-    runElements(backend, 'geluGradient', [dy!, gate, slope], size);
-    const [g, a, s, v, to] = [dy!, activated, slope, value, dx].map(info => floats(backend, info)) as Float32Array[];
-    for (let row = 0, i = 0; i < size; row++) {
-      for (let c = 0; c < half; c++, i++) {
-        to![2 * row * half + c] = g![i]! * a![i]!;
-        to![(2 * row + 1) * half + c] = s![i]! * v![i]!;
-      }
-    }
-    free(backend, value, gate, activated, slope);
-    return [dx];
+    const rows = sizeOf(x!) / (2 * half);
+    const [source, wide] = paddedHalves(backend, x!, rows, half);
+    const upstream = padded(backend, dy!, rows, half);
+    const dx = output(backend, [2 * rows, wide]);
+    const [from, to] = [address(backend, source), address(backend, dx)];
+    const pointers = [address(backend, upstream), from, from + 4 * wide, to, to + 4 * wide];
+    runRows(backend, 'gegluGradient', rows, wide, pointers, []);
+    freePadded(backend, source, x!);
+    freePadded(backend, upstream, dy!);
+    return [{...unpadded(backend, dx, [2 * rows, half]), shape: [...x!.shape]}];
   });
 }
 
-/** The two halves of the last axis, each dense. */
-function halves(backend: WasmBackend, x: tf.TensorInfo, half: number): [tf.TensorInfo, tf.TensorInfo] {
-  const shape = [...x.shape.slice(0, -1), half];
-  const [value, gate] = [output(backend, shape), output(backend, shape)];
-  const [from, first, second] = [floats(backend, x), floats(backend, value), floats(backend, gate)];
-  for (let row = 0; row * half < first.length; row++) {
-    first.set(from.subarray(2 * row * half, (2 * row + 1) * half), row * half);
-    second.set(from.subarray((2 * row + 1) * half, (2 * row + 2) * half), row * half);
-  }
-  return [value, gate];
+/** x [rows, 2 * half] with each half of a row rounded up to whole groups of four. */
+function paddedHalves(backend: WasmBackend, x: tf.TensorInfo, rows: number, half: number): [tf.TensorInfo, number] {
+  return [padded(backend, x, 2 * rows, half), roundedUp(half)];
 }

@@ -17,6 +17,7 @@ import {
   type RowKernel,
   set,
   splat,
+  sqrt,
   store,
   sub,
 } from './assembler.ts';
@@ -219,6 +220,64 @@ export const rowKernels = {
         mul(
           load(at.rows.dy!),
           add(get(at.temp(OWN)), mul(mul(load(at.rows.x!), get(at.temp(OWN + 1))), splat(INVERSE_SQRT_TWO_PI))),
+        ),
+      ),
+    ],
+  },
+  /** y = value * gelu(gate); value and gate are the halves of one row, given by their first elements. */
+  geglu: {
+    rows: ['value', 'gate', 'y'],
+    halves: ['value', 'gate'],
+    vectors: [],
+    temps: OWN + 2,
+    body: at => [
+      ...normalCdf(at, load(at.rows.gate!), OWN),
+      ...store(at.rows.y!, mul(load(at.rows.value!), mul(load(at.rows.gate!), get(at.temp(OWN))))),
+    ],
+  },
+  gegluGradient: {
+    rows: ['dy', 'value', 'gate', 'dvalue', 'dgate'],
+    halves: ['value', 'gate', 'dvalue', 'dgate'],
+    vectors: [],
+    temps: OWN + 2,
+    body: at => {
+      const [dy, gate] = [load(at.rows.dy!), load(at.rows.gate!)];
+      const [phi, density] = [get(at.temp(OWN)), mul(get(at.temp(OWN + 1)), splat(INVERSE_SQRT_TWO_PI))];
+      return [
+        ...normalCdf(at, gate, OWN),
+        ...store(at.rows.dvalue!, mul(dy, mul(gate, phi))),
+        ...store(at.rows.dgate!, mul(mul(dy, load(at.rows.value!)), add(phi, mul(gate, density)))),
+      ];
+    },
+  },
+  /** sums += g^2 */
+  sumOfSquares: {
+    rows: ['g'],
+    vectors: ['sums'],
+    temps: 0,
+    body: ({rows, vectors}) => accumulate(vectors.sums!, mul(load(rows.g!), load(rows.g!))),
+  },
+  /**
+   * m = beta1 m + restM g; v = beta2 v + restV g^2; w = kept w - size m / (sqrt(v) + epsilon), with `restM`, `restV` holding
+   * the clipping, and `size`, `epsilon` the bias corrections.
+   */
+  adamW: {
+    rows: ['w', 'g', 'm', 'v'],
+    vectors: ['beta1', 'restM', 'beta2', 'restV', 'kept', 'size', 'epsilon'],
+    temps: OWN,
+    body: ({rows, vectors, temp}) => [
+      ...set(temp(T0), add(mul(load(vectors.beta1!), load(rows.m!)), mul(load(vectors.restM!), load(rows.g!)))),
+      ...set(
+        temp(T1),
+        add(mul(load(vectors.beta2!), load(rows.v!)), mul(load(vectors.restV!), mul(load(rows.g!), load(rows.g!)))),
+      ),
+      ...store(rows.m!, get(temp(T0))),
+      ...store(rows.v!, get(temp(T1))),
+      ...store(
+        rows.w!,
+        sub(
+          mul(load(vectors.kept!), load(rows.w!)),
+          div(mul(load(vectors.size!), get(temp(T0))), add(sqrt(get(temp(T1))), load(vectors.epsilon!))),
         ),
       ),
     ],
