@@ -232,7 +232,6 @@ export interface Native extends Unary, Binary, Reduce {
     ema: readonly Handle[],
     decay: readonly boolean[],
   ): Handle;
-  anyShared(xs: readonly Handle[]): boolean;
   philoxNormal(step: Handle, shape: Ints, seed: number, stream: number, offset: number): Handle;
   // image.cc
   resizeBilinear(x: Handle, height: number, width: number, alignCorners: boolean, halfPixel: boolean): Handle;

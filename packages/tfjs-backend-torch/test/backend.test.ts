@@ -174,7 +174,7 @@ describe.skipIf(!isBuilt())('the backend (needs the addon: npm run build:torch)'
     try {
       tf.tidy(() => {
         const y = tf.matMul(a, b);
-        const rounded = y.dataSync();
+        const rounded = Array.from(y.dataSync());
         const worst = rounded.reduce((most, value, i) => Math.max(most, Math.abs(value - exact[i]!)), 0);
         expect(worst).toBeGreaterThan(1e-4);
         expect(worst).toBeLessThan(0.3);

@@ -57,23 +57,9 @@ Tensor adamW(const Tensor& scalars, const Tensors& variables, const Tensors& gra
   if (std::isfinite(norm)) adamWUpdate(slots, values, norm);
   return at::full({}, norm, scalars.options());
 }
-// Whether two of the tensors share memory: what is written in place must not be.
-bool anyShared(const Tensors& xs) {
-  std::vector<const void*> places;
-  for (const Tensor& x : xs) {
-    if (x.numel() > 0) places.push_back(x.data_ptr());
-  }
-  std::sort(places.begin(), places.end());
-  return std::adjacent_find(places.begin(), places.end()) != places.end();
-}
 
 }  // namespace
 
-void exportOptimizer(Exports& exports) {
-  exports.insert(exports.end(), {
-      bind<adamW>("adamW"),
-      bind<anyShared>("anyShared"),
-  });
-}
+void exportOptimizer(Exports& exports) { exports.push_back(bind<adamW>("adamW")); }
 
 }  // namespace tfjs_torch

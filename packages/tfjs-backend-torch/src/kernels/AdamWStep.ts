@@ -1,6 +1,7 @@
 // One AdamW step for all parameters, in place: what is written keeps its storage. Nothing is written where the gradient's
 // norm is not finite.
-import type {TensorInfo} from '@tensorflow/tfjs-core';
+import {engine, type TensorInfo, Variable} from '@tensorflow/tfjs-core';
+import type {TorchBackend} from '../torch_backend.ts';
 import {kernel} from './kernel.ts';
 
 interface Attrs {
@@ -17,17 +18,32 @@ export default kernel<TensorInfo[], Attrs>('AdamWStep', ({inputs, attrs: {count,
   if (inputs.length !== expected) {
     throw new Error(`AdamWStep: ${count} parameters need ${expected} inputs, got ${inputs.length}.`);
   }
+  // Everything but the scalars and the gradients is written.
+  inputs.forEach((input, i) => {
+    if (i > 0 && Math.floor((i - 1) / count) !== 1) makeSoleOwner(input, backend);
+  });
   const handles = backend.handles(inputs);
   const list = (i: number) => handles.slice(1 + i * count, 1 + (i + 1) * count);
   const [variables, gradients, m, v] = [list(0), list(1), list(2), list(3)];
   const averages = ema ? list(4) : [];
-  if (backend.native.anyShared([...variables, ...m, ...v, ...averages])) {
-    throw new Error(
-      'AdamWStep: two of the variables, moments and averages share their values (tf.clone does not copy); they are written in place and must each have their own.',
-    );
-  }
   backend.native.finishReads();
   return [
     backend.output(backend.native.adamW(handles[0]!, variables, gradients, m, v, averages, decay), [], 'float32'),
   ];
 });
+
+/** A variable that shares its values with other tensors (tf.clone and tf.variable do not copy) is given its own first. */
+function makeSoleOwner(input: TensorInfo, backend: TorchBackend): void {
+  const data = backend.data(input.dataId);
+  if (data.refCount === 1) return;
+  if (!(input instanceof Variable)) {
+    throw new Error(
+      'AdamWStep: what is written in place must be a variable or a tensor that shares its values with no other.',
+    );
+  }
+  const copy = engine().makeTensorFromTensorInfo(
+    backend.output(backend.native.clone(backend.handle(input)), input.shape, input.dtype),
+  );
+  input.assign(copy);
+  copy.dispose();
+}
