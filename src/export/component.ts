@@ -89,13 +89,13 @@ export async function exportComponent(
   const {verify = true, sizes: _, dynamic: __, externalAbove, ...onnx} = options;
   const {model, fn, inputs, ranges} = componentFunction(from, options);
   const recorder = theRecorder(kernelSpecs, refusedKernels);
-  const engine = tf.engine().backendName;
+  const engine: string | undefined = tf.engine().backendName;
   try {
     await tf.setBackend(recorderName);
     try {
       model.allocateFrom(spec => lazyTensor(recorder, spec.path, spec.shape, () => values(spec)));
     } finally {
-      await tf.setBackend(engine);
+      if (engine !== undefined) await tf.setBackend(engine);
     }
     const metadata = {component: from.component, config: JSON.stringify(from.config), ...onnx.metadata};
     const traced = await toOnnx(fn, inputs, {graphName: from.component, ...onnx, metadata});

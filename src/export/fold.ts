@@ -1,11 +1,19 @@
 // Constant folding: kernels whose inputs are all constants are computed by the cpu engine's own kernels, lazily.
-import '@tensorflow/tfjs-backend-cpu';
+import {openCpu} from '../engine/cpu.ts';
 import * as tf from '../tf.ts';
 import type {AttributeValue} from './attributes.ts';
 import type {Constant, ConstantData} from './constants.ts';
 import {permuteConstant, reshapeConstant, sizeOf, splatOf} from './constants.ts';
 
 const remembered = 65536; // elements; a larger result is computed anew each time it is asked for
+
+/** Registers the cpu engine's kernels, which folding needs, and leaves the engine that is set as it is. */
+export async function loadFoldingKernels(): Promise<void> {
+  if (tf.findBackendFactory('cpu')) return;
+  const before: string | undefined = tf.engine().backendName;
+  await openCpu();
+  if (before !== undefined) await tf.setBackend(before);
+}
 
 export interface FoldedOutput {
   readonly shape: readonly number[];
@@ -47,10 +55,14 @@ export function evaluateOnCpu(
     };
     const keys = Object.keys(inputs);
     const isList = keys.length > 0 && keys.every((key, i) => key === String(i));
-    const given = isList
-      ? (Object.values(inputs).map(put) as unknown as tf.NamedTensorInfoMap)
+    const given: object = isList
+      ? Object.values(inputs).map(put)
       : Object.fromEntries(Object.entries(inputs).map(([key, c]) => [key, put(c)]));
-    const result = config.kernelFunc({inputs: given, attrs: attributes as unknown as tf.NamedAttrMap, backend});
+    const result = config.kernelFunc({
+      inputs: given as tf.NamedTensorInfoMap,
+      attrs: {...attributes} as tf.NamedAttrMap,
+      backend,
+    });
     const results = Array.isArray(result) ? result : [result];
     const values = backend.readSync(results[output.index]!.dataId) as ConstantData;
     const data =

@@ -256,7 +256,7 @@ export async function trace(
   inputs: readonly TraceInput[],
   weights: ReadonlyMap<string, tf.Tensor>,
 ): Promise<Trace> {
-  const before = tf.engine().backendName;
+  const before: string | undefined = tf.engine().backendName;
   recorder.weightNames = new Map([...weights].map(([path, tensor]) => [tensor.dataId, path]));
   const tracedInputs = new Map<string, TracedValue>();
   const outputs = new Map<string, TracedValue>();
@@ -277,7 +277,7 @@ export async function trace(
     });
   } finally {
     Error.stackTraceLimit = limit;
-    await tf.setBackend(before);
+    if (before !== undefined) await tf.setBackend(before);
   }
   return {inputs: tracedInputs, outputs};
 }

@@ -5,6 +5,7 @@ import type * as tf from '../tf.ts';
 import {GraphBuilder, type OnnxInitializer, type OnnxNode, type OnnxValueInfo} from './builder.ts';
 import type {DimSizes} from './dims.ts';
 import {Emitter} from './emitter.ts';
+import {loadFoldingKernels} from './fold.ts';
 import {type Graph, unify} from './graph.ts';
 import {fill} from './kernels/Fill.ts';
 import {kernelSpecs, refusedKernels} from './kernels/index.ts';
@@ -63,6 +64,7 @@ export async function toOnnx(
   const opset = options.opset ?? 17;
   const irVersion = options.irVersion ?? irOfOpset[opset];
   if (irVersion === undefined) throw new UserError(`Opset ${opset} is not supported; choose 17 to 21.`);
+  await loadFoldingKernels();
   const recorder = theRecorder(kernelSpecs, refusedKernels);
   const sizes = tracedSizes(inputs);
   const traces = [];

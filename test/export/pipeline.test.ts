@@ -1,6 +1,8 @@
 // A whole pipeline, exported: the example samples it in plain Node, and its video equals the engine's.
 import '@tensorflow/tfjs-backend-cpu';
-import {spawnSync} from 'node:child_process';
+import {spawn, spawnSync} from 'node:child_process';
+import {once} from 'node:events';
+import {existsSync} from 'node:fs';
 import {mkdtemp, readFile, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
@@ -106,3 +108,41 @@ test('the example samples the video that the engine samples, without TensorFlow.
   expect(motion).toBeGreaterThan(20); // a video that stands still would prove little
   expect(worst).toBeLessThanOrEqual(2);
 }, 120_000);
+
+const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(file =>
+  existsSync(file),
+);
+
+test.skipIf(!chromium)(
+  'the web page samples the same video in headless Chromium',
+  async () => {
+    const examples = path.join(import.meta.dirname, '../../examples/onnx');
+    const server = spawn(process.execPath, [path.join(examples, 'serve.mjs'), out, '0'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      const [address] = (await once(server.stdout, 'data')) as [Buffer];
+      const page = `${address.toString().trim()}?seed=${seed}`;
+      const flags = ['--headless', '--no-sandbox', '--disable-gpu', `--user-data-dir=${path.join(out, 'chromium')}`];
+      const browser = spawn(chromium!, [...flags, '--virtual-time-budget=60000', '--dump-dom', page], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      let dom = '';
+      browser.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        dom += chunk;
+      });
+      await once(browser, 'close');
+      const status = /id="status"[^>]*>([^<]*)</.exec(dom)?.[1] ?? dom;
+      expect(status).toMatch(
+        new RegExp(`^Seed ${seed}: ${frames} frames of ${2 * width}x${2 * height}, mean [0-9.]+,`),
+      );
+      const engine = await engineFrames();
+      const mean = engine.data.reduce((sum, v) => sum + v, 0) / engine.data.length;
+      expect(Math.abs(Number(/mean ([0-9.]+)/.exec(status)![1]) - mean)).toBeLessThan(0.05);
+    } finally {
+      server.kill();
+      await once(server, 'close');
+    }
+  },
+  120_000,
+);
