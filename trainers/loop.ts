@@ -79,6 +79,7 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
         gradientNorm,
         learningRate: learningRateAt(config.optimizer, step, steps),
         ...throughput.take(),
+        ...memoryInUse(engine),
       };
       log.metrics('train', place.step, figures);
       log.logger.info({step: place.step, ...rounded(figures)}, 'train');
@@ -103,6 +104,12 @@ async function evaluate({recipe, slots, log}: Loop, step: number): Promise<Recor
   log.metrics('heldOut', step, all);
   log.logger.info({step, ...rounded(figures)}, 'held out');
   return figures;
+}
+
+/** Tensors and bytes the engine holds, and what the whole process takes. */
+function memoryInUse(engine: Engine): {tensors: number; engineMiB: number; residentMiB: number} {
+  const {tensors, bytes} = engine.memory();
+  return {tensors, engineMiB: bytes / 2 ** 20, residentMiB: process.memoryUsage.rss() / 2 ** 20};
 }
 
 /** Four significant digits, for reading. */

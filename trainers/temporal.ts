@@ -34,6 +34,8 @@ export function temporalRecipe({
   };
   const shuffled = (clip: number) => [...permutation({seed, stream: 'shuffle', step: clip}, config.data.frames)];
 
+  let lossAlphaOne: number | undefined;
+
   return {
     trained: trainedWeights(unet),
 
@@ -46,7 +48,8 @@ export function temporalRecipe({
     async heldOut() {
       const diffusion = {schedule, prediction};
       const {mean, perTimestep} = await heldOutLoss(heldOutSet, denoise, diffusion);
-      const lossAlphaOne = (await heldOutLoss(heldOutSet, asImages, diffusion)).mean;
+      // The image model is frozen: measured once.
+      lossAlphaOne ??= (await heldOutLoss(heldOutSet, asImages, diffusion)).mean;
       const lossShuffled = (await heldOutLoss(heldOutSet, denoise, diffusion, shuffled)).mean;
       return {
         loss: mean,
