@@ -4,6 +4,7 @@
 
 import {MathBackendCPU} from '@tensorflow/tfjs-backend-cpu';
 import {getKernel, type KernelConfig, type TensorInfo} from '@tensorflow/tfjs-core';
+import {refuseUnderCapture} from './capture.ts';
 import {kernel} from './kernels/kernel.ts';
 import type {TorchBackend} from './torch_backend.ts';
 
@@ -42,6 +43,7 @@ function runOnHost(
 ): TensorInfo | TensorInfo[] {
   const config = getKernel(kernelName, 'cpu');
   if (!config) throw new Error('the cpu backend does not have this kernel');
+  refuseUnderCapture(`The kernel ${kernelName}`, 'host kernel');
   backend.countAdapterCall(kernelName);
   const host = new MathBackendCPU();
   const copy = ({dataId, shape, dtype}: TensorInfo): TensorInfo => ({

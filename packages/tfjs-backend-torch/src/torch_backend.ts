@@ -9,6 +9,7 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import {type Handle, type Native, native} from './binding.ts';
+import {refuseUnderCapture} from './capture.ts';
 import {dtypeCodes} from './dtypes.ts';
 import {StringTable} from './string_table.ts';
 
@@ -95,6 +96,7 @@ export class TorchBackend extends KernelBackend {
     }
     if (values === null) return this.native.fill(shape, 0, dtypeCodes[dtype]);
     if (size === 1 && dtype !== 'complex64') return this.native.fill(shape, Number(values[0]), dtypeCodes[dtype]);
+    refuseUnderCapture(`An upload of ${dtype}[${shape}]`, 'upload');
     counters.hostWrites++;
     const typed = typedValues(values, dtype);
     counters.hostWriteBytes += typed.byteLength;
@@ -195,6 +197,7 @@ export class TorchBackend extends KernelBackend {
 
   override readSync(dataId: DataId): BackendValues {
     const data = this.data(dataId);
+    refuseUnderCapture(`A read of ${data.dtype}[${data.shape}]`, 'read');
     const values = hostArray(data);
     counters.hostReads++;
     this.native.read(data.handle, values);
@@ -205,6 +208,7 @@ export class TorchBackend extends KernelBackend {
   override async read(dataId: DataId): Promise<BackendValues> {
     const data = this.data(dataId);
     if (data.dtype === 'string') return this.readSync(dataId);
+    refuseUnderCapture(`A read of ${data.dtype}[${data.shape}]`, 'read');
     counters.hostReads++;
     return this.native.readAsync(data.handle, hostArray(data));
   }

@@ -3,6 +3,7 @@
 #include "ops.h"
 #include "precision.h"
 
+#include "../host/geglu.h"
 #include "../host/group_norm.h"
 #include "../host/temporal_attention.h"
 
@@ -187,10 +188,23 @@ Tensors temporalAttentionGrad(const Tensor& dy, const Tensor& y, const Tensor& s
 
 Tensor geglu(const Tensor& x) {
   const int64_t width = x.size(-1) / 2;
+  if (x.is_cpu() && x.scalar_type() == at::kFloat && width > 0) {
+    Ints shape = x.sizes().vec();
+    shape.back() = width;
+    Tensor y = at::empty(shape, x.options());
+    gegluForward(y.numel() / width, width, data(x), out(y));
+    return y;
+  }
   return at::gelu(x.narrow(-1, width, width)).mul_(x.narrow(-1, 0, width));
 }
 Tensor gegluGrad(const Tensor& dy, const Tensor& x) {
   const int64_t width = x.size(-1) / 2;
+  if (x.is_cpu() && x.scalar_type() == at::kFloat && width > 0) {
+    const Tensor dy32 = full(dy);
+    Tensor dx = at::empty_like(x);
+    gegluBackward(dy.numel() / width, width, data(dy32), data(x), out(dx));
+    return dx;
+  }
   const Tensor value = x.narrow(-1, 0, width), gate = x.narrow(-1, width, width);
   Tensor dx = at::empty_like(x);
   Tensor dvalue = dx.narrow(-1, 0, width), dgate = dx.narrow(-1, width, width);
@@ -222,7 +236,9 @@ Tensor upsample2x(const Tensor& x) {
 }
 Tensor upsample2xGrad(const Tensor& dy) {
   const auto s = dy.sizes();
-  return at::sum(dy.view({s[0], s[1] / 2, 2, s[2] / 2, 2, s[3]}), {2, 4});
+  const Tensor blocks = dy.view({s[0], s[1] / 2, 2, s[2] / 2, 2, s[3]});
+  const Tensor top = blocks.select(2, 0), bottom = blocks.select(2, 1);  // [N, H, W, 2, C]
+  return at::add(at::add(top.select(3, 0), top.select(3, 1)), at::add(bottom.select(3, 0), bottom.select(3, 1)));
 }
 // The share of the spatial branch, in a shape that broadcasts over [B, T, ...].
 Tensor share(const Tensor& mixFactor, bool switched, int64_t rank) {
