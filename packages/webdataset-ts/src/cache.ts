@@ -44,10 +44,12 @@ export async function openCached(options: CacheOptions, remote: HttpSource): Pro
   const path = cachePath(options, remote.name);
   // A second round, in case another process deletes the file between download and opening.
   for (let round = 0; round < 2; round++) {
-    const source = await openFile(path, remote.name).catch(error => {
-      if (error instanceof WebDatasetError && error.code === 'not-found') return undefined;
-      throw error;
+    const source = await openFile(path, remote.name).catch((error: WebDatasetError) => {
+      if (error.code !== 'not-found')
+        options.onBypass?.(`shard ${remote.name} is read without the cache: ${error.detail}`);
+      return error.code === 'not-found' ? undefined : 'trouble';
     });
+    if (source === 'trouble') return undefined;
     if (source) {
       const now = new Date();
       await utimes(path, now, now).catch(() => {}); // the time of last use; deleted meanwhile is no matter
@@ -115,8 +117,11 @@ async function fetchShard(options: CacheOptions, remote: HttpSource, path: strin
           const stated = remote.length() ?? 0;
           reserved = stated >= needed ? stated : Math.max(needed, Math.min(needed + RESERVE_BYTES, options.maxBytes));
           if (reserved > options.maxBytes) throw new DiskTrouble('it is larger than the whole cache');
+          const noRoom = 'the cache has no room: others are filling it';
+          if (!(await makeRoom(options, part, reserved))) throw new DiskTrouble(noRoom);
           await onDisk(file.truncate(reserved));
-          if (!(await makeRoom(options, part))) throw new DiskTrouble('the cache has no room: others are filling it');
+          // Once more, in case another process made the same calculation at the same time.
+          if (!(await makeRoom(options, part, reserved))) throw new DiskTrouble(noRoom);
         }
         await onDisk(writeAll(file, chunk, written));
         written = needed;
@@ -148,14 +153,17 @@ async function writeAll(file: FileHandle, chunk: Uint8Array, at: number): Promis
   }
 }
 
-/** Deletes the least recently used shards until the folder is within its limit; false if unfinished downloads exceed it. */
-async function makeRoom(options: CacheOptions, own: string): Promise<boolean> {
+/**
+ * Deletes the least recently used shards until the folder is within its limit, with `own` taken as `ownBytes` large; false
+ * if unfinished downloads exceed it.
+ */
+async function makeRoom(options: CacheOptions, own: string, ownBytes: number): Promise<boolean> {
   const files: {path: string; bytes: number; used: number; isPart: boolean}[] = [];
   for (const name of await readdir(options.folder)) {
     const path = join(options.folder, name);
     const stats = await stat(path).catch(() => undefined); // deleted by another process meanwhile
     if (!stats?.isFile()) continue;
-    files.push({path, bytes: stats.size, used: stats.mtimeMs, isPart: name.endsWith(PART)});
+    files.push({path, bytes: path === own ? ownBytes : stats.size, used: stats.mtimeMs, isPart: name.endsWith(PART)});
   }
   let total = files.reduce((sum, file) => sum + file.bytes, 0);
   const abandoned = Date.now() - STALE_MILLISECONDS;
