@@ -2,8 +2,9 @@
 // in one `UNetPlace`.
 import * as tf from '../tf.ts';
 import {Block, type BlockArgs} from './block.ts';
+import {checkpointed} from './checkpointing.ts';
 import {Downsample, Upsample} from './resample.ts';
-import {VideoResBlock, type VideoResBlockOptions} from './temporal_resnet.ts';
+import {type VideoPlace, VideoResBlock, type VideoResBlockOptions} from './temporal_resnet.ts';
 import {VideoTransformer, type VideoTransformerOptions} from './transformer.ts';
 
 /** What every layer of a UNet may look at besides its input. */
@@ -16,6 +17,8 @@ export interface UNetPlace {
   readonly frames?: number | undefined;
   /** Features of the given frames at each level, finest first. */
   readonly given?: readonly tf.Tensor5D[] | undefined;
+  /** Keep no activations inside the layers: compute them again for the gradient. */
+  readonly checkpointing?: boolean | undefined;
 }
 
 /** What all layers of one stage share. */
@@ -48,16 +51,33 @@ abstract class Stage<Options extends StageOptions> extends Block<Options> {
   }
 
   protected resnet(i: number, x: tf.Tensor4D, place: UNetPlace): tf.Tensor4D {
-    return this.resnets[i]!.forward(x, place.embedding, this.video(place));
+    const block = this.resnets[i]!;
+    const run = (h: tf.Tensor4D, embedding: tf.Tensor2D, given?: tf.Tensor5D) =>
+      block.forward(h, embedding, videoOf(place, given));
+    const inputs = [x, place.embedding, this.given(place)] as const;
+    return place.checkpointing
+      ? checkpointed(block, inputs, (...again) => run(...(again as typeof inputs)))
+      : run(...inputs);
   }
 
   protected attend(i: number, x: tf.Tensor4D, place: UNetPlace): tf.Tensor4D {
-    return this.attentions[i]?.forward(x, place.context, this.video(place), place.temporalContext) ?? x;
+    const block = this.attentions[i];
+    if (!block) return x;
+    const run = (h: tf.Tensor4D, context?: tf.Tensor3D, temporalContext?: tf.Tensor3D, given?: tf.Tensor5D) =>
+      block.forward(h, context, videoOf(place, given), temporalContext);
+    const inputs = [x, place.context, place.temporalContext, this.given(place)] as const;
+    return place.checkpointing
+      ? checkpointed(block, inputs, (...again) => run(...(again as typeof inputs)))
+      : run(...inputs);
   }
 
-  private video({frames, given}: UNetPlace) {
-    return frames === undefined ? undefined : {frames, given: given?.[this.options.level]};
+  private given({given}: UNetPlace): tf.Tensor5D | undefined {
+    return given?.[this.options.level];
   }
+}
+
+function videoOf({frames}: UNetPlace, given: tf.Tensor5D | undefined): VideoPlace | undefined {
+  return frames === undefined ? undefined : {frames, given};
 }
 
 export interface DownStageOptions extends StageOptions {

@@ -33,6 +33,8 @@ export interface UNetInputs<X extends tf.Tensor = tf.Tensor> {
 export class UNet extends Block<{config: UNetConfig}> {
   static readonly className = 'VideoLdmUNet';
   readonly config: UNetConfig;
+  /** Trade time for memory in training: layers keep no activations and compute them again for the gradient. */
+  checkpointing = false;
   private readonly convIn: Conv2d;
   private readonly timeEmbedding: TimestepEmbedding;
   private readonly classEmbedding: Embedding | undefined;
@@ -128,7 +130,7 @@ export class UNet extends Block<{config: UNetConfig}> {
       const images: tf.Tensor4D = tf.reshape(latents, [-1, h, w, c]);
       const asVideo = frames !== undefined && mode === 'video';
       const place = asVideo ? this.videoPlace(inputs, frames) : this.imagePlace(inputs, frames ?? 1);
-      const y = this.run(images, place);
+      const y = this.run(images, {...place, checkpointing: this.checkpointing});
       return tf.reshape(y, [...latents.shape.slice(0, -1), this.config.outChannels]);
     }) as X;
   }
