@@ -4,7 +4,7 @@ import path from 'node:path';
 import {type Frames, writeContactSheet, writeVideo} from '../datasets/index.ts';
 import {makeSchedule} from '../src/diffusion/index.ts';
 import {type EngineName, openEngine} from '../src/engine/index.ts';
-import {UNet} from '../src/models/index.ts';
+import {AutoencoderKL, UNet} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {decodeLatents, sampleLatents} from '../src/sampling/index.ts';
 import {allocateExactly, buildAutoencoder} from './frozen.ts';
@@ -24,6 +24,8 @@ export interface SampleRunOptions {
   /** Of the files; as trained when absent. */
   fps?: number | undefined;
   weights: 'ema' | 'raw';
+  /** The same networks with their initial weights: what any figure is to be compared with. */
+  untrained?: boolean;
   engine: EngineName | 'auto';
   onProgress?: (line: string) => void;
 }
@@ -52,8 +54,12 @@ export async function sampleRun(
   const frames = isVideo ? (options.frames ?? config.data.frames) : undefined;
   makeFolder(out);
   const engine = await openEngine(options.engine);
-  const unet = allocateExactly(new UNet(weights.config), weights.weights, 'model');
-  const autoencoder = buildAutoencoder(loaded);
+  const unet = options.untrained
+    ? new UNet(weights.config).allocate(seed)
+    : allocateExactly(new UNet(weights.config), weights.weights, 'model');
+  const autoencoder = options.untrained
+    ? new AutoencoderKL(loaded.autoencoder.config).allocate(seed)
+    : buildAutoencoder(loaded);
   const [height, width] = config.data.size;
   const latentSize = [height / autoencoder.factor, width / autoencoder.factor] as const;
   const schedule = makeSchedule(diffusion.schedule);
