@@ -1,5 +1,7 @@
 // The models: networks built from configurations, and the representations they speak.
 export {type AutoencoderConfig, AutoencoderKL, type TemporalDecoderConfig} from './autoencoder.ts';
+export {PatchDiscriminator, VideoDiscriminator} from './discriminators.ts';
+export {Lpips, lpipsPathOf} from './lpips.ts';
 export {countParameters, countPart, type ParameterCount} from './parameters.ts';
 export {autoencoderPresets, unetPresets, videoLdmTemporal} from './presets.ts';
 export * from './representations.ts';
