@@ -8,7 +8,6 @@ const HOW = 'run "npm run build:torch"';
 
 /** The package's exports used here, all optional: a build of another version is refused with a sentence, not a crash. */
 interface TorchPackage {
-  findBuild?(): {version: string; device: string} | undefined;
   configure?(options: {precision: Precision}): void;
   describe?(): {device: string; threads: number; precision?: Precision} & Record<string, string | number>;
   capture?<A extends unknown[]>(fn: (...args: A) => void): (...args: A) => void;
@@ -17,7 +16,8 @@ interface TorchPackage {
 /** What is built, or one sentence why nothing is. Loads no native code. */
 export async function torchBuild(): Promise<{version: string; device: string} | {why: string}> {
   try {
-    const build = (await load()).findBuild?.();
+    const {findBuild} = await import('tfjs-backend-torch/built');
+    const build = findBuild();
     return build ?? {why: `not built: ${HOW}`};
   } catch (error) {
     return {why: `not built: ${HOW} (${firstLine(error)})`};

@@ -108,16 +108,18 @@ function run(title: string, variables: tf.Variable[], loss: () => tf.Scalar): vo
   const before = tf.memory().numTensors;
   times.clear();
   const taken: number[] = [];
+  const cpu = process.cpuUsage();
   let last = first;
   for (let i = 3; i < 13; i++) {
     const start = performance.now();
     last = step(i);
     taken.push(performance.now() - start);
   }
+  const {user, system} = process.cpuUsage(cpu);
   const leaked = tf.memory().numTensors - before;
   const median = taken.sort((a, b) => a - b)[5]!;
   console.log(
-    `${title}: ${median.toFixed(0)} ms a step (fastest ${taken[0]!.toFixed(0)}), loss ${first.toFixed(4)} -> ${last.toFixed(4)}, ${leaked} tensors leaked`,
+    `${title}: ${median.toFixed(0)} ms a step (fastest ${taken[0]!.toFixed(0)}, processor ${((user + system) / 1e4).toFixed(0)}), loss ${first.toFixed(4)} -> ${last.toFixed(4)}, ${leaked} tensors leaked`,
   );
   for (const [kernel, {calls, ms}] of [...times].sort((a, b) => b[1].ms - a[1].ms).slice(0, 16)) {
     console.log(

@@ -1,6 +1,6 @@
 // Conv2DBackpropInput and Conv2DBackpropFilter. The input gradient of a stride-1 convolution is a forward convolution with the
 // flipped kernel; of another stride, a matrix product whose columns are added back to where they came from. The filter
-// gradient is the transposed output gradient times shifted views of the input, or times the unfolded input.
+// gradient is the unfolded input, transposed, times the output gradient.
 import * as tf from '../../tf.ts';
 import {floats, free, original, output, supply, type WasmBackend, withView} from './heap.ts';
 import {multiply, rowsTimes, transposed} from './matmul.ts';
@@ -129,13 +129,14 @@ function filterGradient(backend: WasmBackend, x: tf.TensorInfo, dy: tf.TensorInf
   return plain ? filterGradientByTaps(backend, x, dy, info) : filterGradientUnfolded(backend, x, dy, info);
 }
 
-/** Rows of a product that fit in a processor's second cache. */
-const CHUNK = 2048;
+/** Rows of a product whose operands stay in a processor's caches. */
+const CHUNK = 1024;
 
 /**
  * Stride 1: on a grid as large as the padded input, tap (ky, kx) reads what lies ky rows and kx pixels further, for every
- * output position alike. So each tap is dy^T times a shifted view of the input, and nothing is unfolded. Output positions
- * that do not exist have a zero dy.
+ * output position alike. So the unfolded input, transposed, is runs of the transposed input, one per tap and channel, and
+ * one product with dy (which XNNPACK repacks at each use: hence the right operand, once) gives [kh, kw, in, out] as it is
+ * kept. Output positions that do not exist have a zero dy.
  */
 function filterGradientByTaps(
   backend: WasmBackend,
@@ -147,35 +148,35 @@ function filterGradientByTaps(
   const [height, width] = [outHeight + filterHeight - 1, outWidth + filterWidth - 1];
   const source = onGrid(backend, x, padInfo.top, padInfo.left, height, width);
   const upstream = onGrid(backend, dy, 0, 0, height, width);
-  const length = batchSize * height * width - (filterHeight - 1) * width - (filterWidth - 1);
-  const total = new Float64Array(filterHeight * filterWidth * outChannels * inChannels);
+  const furthest = (filterHeight - 1) * width + (filterWidth - 1);
+  const length = batchSize * height * width - furthest;
+  const total = new Float64Array(filterHeight * filterWidth * inChannels * outChannels);
   for (let from = 0; from < length; from += CHUNK) {
     const rows = Math.min(CHUNK, length - from);
-    const left = withView(backend, upstream, from * outChannels, [rows, outChannels], view =>
-      transposed(backend, view),
-    );
+    const reach = rows + furthest;
+    const across = withView(backend, source, from * inChannels, [reach, inChannels], view => transposed(backend, view));
+    const left = output(backend, [filterHeight * filterWidth * inChannels, rows]);
+    const [runs, taps] = [floats(backend, across), floats(backend, left)];
     let at = 0;
     for (let ky = 0; ky < filterHeight; ky++) {
       for (let kx = 0; kx < filterWidth; kx++) {
-        const shift = (from + ky * width + kx) * inChannels;
-        const product = withView(backend, source, shift, [rows, inChannels], right => multiply(backend, left, right));
-        const part = floats(backend, product);
-        for (let i = 0; i < part.length; i++) total[at++]! += part[i]!;
-        free(backend, product);
+        for (let c = 0; c < inChannels; c++, at += rows) {
+          const start = c * reach + ky * width + kx;
+          taps.set(runs.subarray(start, start + rows), at);
+        }
       }
     }
-    free(backend, left);
+    const product = withView(backend, upstream, from * outChannels, [rows, outChannels], right =>
+      multiply(backend, left, right),
+    );
+    const part = floats(backend, product);
+    for (let i = 0; i < total.length; i++) total[i]! += part[i]!;
+    free(backend, across, left, product);
   }
   if (source !== x) free(backend, source);
   if (upstream !== dy) free(backend, upstream);
   const result = output(backend, info.filterShape);
-  const to = floats(backend, result);
-  for (let tap = 0, at = 0; tap < filterHeight * filterWidth; tap++) {
-    const target = tap * inChannels * outChannels;
-    for (let o = 0; o < outChannels; o++) {
-      for (let c = 0; c < inChannels; c++) to[target + c * outChannels + o] = total[at++]!;
-    }
-  }
+  floats(backend, result).set(total);
   return result;
 }
 
