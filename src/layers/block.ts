@@ -132,6 +132,14 @@ export abstract class Block<Options extends object = object> extends tf.layers.L
     return made;
   }
 
+  /** Every block of the tree below this one, by path. */
+  descendants(prefix = ''): {path: string; block: Block}[] {
+    return this.children.flatMap(({name, block}) => {
+      const path = prefix && name ? `${prefix}.${name}` : prefix || name;
+      return [{path, block}, ...block.descendants(path)];
+    });
+  }
+
   /** Every weight of the tree in order of declaration, without allocating anything. */
   weightSpecs(): WeightSpec[] {
     return this.placed().map(({path, part, weight}) => ({path, part, ...weight.declaration}));

@@ -6,5 +6,6 @@ export {countParameters, countPart, type ParameterCount} from './parameters.ts';
 export {autoencoderPresets, unetPresets, videoLdmTemporal} from './presets.ts';
 export * from './representations.ts';
 export {TextEncoder, type TextEncoderConfig, textEncoderPresets} from './text_encoder.ts';
+export {readTokenizer, Tokenizer, type TokenizerFiles, type TokenizerOptions} from './tokenizer.ts';
 export {UNet, type UNetInputs} from './unet.ts';
 export {checkUNetConfig, headsAt, type TemporalConfig, type UNetConfig} from './unet_config.ts';
