@@ -1,0 +1,79 @@
+// Accumulated gradients are those of the large batch; the EMA follows its formula; swapping it in and out changes no byte.
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import {openEngine} from '../../src/engine/index.ts';
+import {normals} from '../../src/random/index.ts';
+import * as tf from '../../src/tf.ts';
+import {addGradients, zeroGradients} from '../../trainers/accumulate.ts';
+import {disposeSlots, makeSlots, type OptimizerConfig, type Slot, update, withEma} from '../../trainers/optimizer.ts';
+
+const config: OptimizerConfig = {
+  learningRate: 0.1,
+  betas: [0.9, 0.999],
+  epsilon: 1e-8,
+  weightDecay: 0.01,
+  warmupSteps: 0,
+  schedule: 'constant',
+  emaDecay: 0.9,
+};
+const values = (step: number, count: number) => normals({seed: 3, stream: 'synthetic', step}, count);
+let slots: Slot[] = [];
+let weight: tf.Variable;
+
+beforeAll(async () => {
+  await openEngine('wasm');
+});
+afterAll(() => disposeSlots(slots));
+
+function fresh(): void {
+  disposeSlots(slots);
+  weight = tf.variable(tf.tensor2d(values(0, 12), [3, 4]));
+  const spec = {path: 'w', shape: [3, 4], init: {kind: 'zeros'}, layout: 'linear', part: 'spatial'} as const;
+  slots = makeSlots([{spec, variable: weight}]);
+}
+
+test('4 micro-batches of 2 give the gradient of a batch of 8', () => {
+  fresh();
+  const x = tf.tensor2d(values(1, 24), [8, 3]);
+  const loss = (rows: tf.Tensor2D) => tf.mean(tf.square(tf.sin(tf.matMul(rows, weight as tf.Tensor2D)))) as tf.Scalar;
+  const gradient = (rows: tf.Tensor2D) => tf.variableGrads(() => loss(rows), [weight]).grads[weight.name]!;
+  const large = gradient(x).dataSync<'float32'>();
+  let total = zeroGradients(slots);
+  for (let i = 0; i < 4; i++) total = addGradients(total, [gradient(tf.slice(x, [2 * i, 0], [2, 3]))], 1 / 4);
+  const small = total[0]!.dataSync<'float32'>();
+  const norm = (v: ArrayLike<number>) => Math.sqrt(Array.from(v).reduce((sum, value) => sum + value * value, 0));
+  expect(norm(small.map((value, i) => value - large[i]!)) / norm(large)).toBeLessThan(1e-5);
+});
+
+test('the average is d x average + (1 - d) x weight after each update, and starts apart from the weight', () => {
+  fresh();
+  let expected = Array.from(weight.dataSync());
+  for (let step = 0; step < 5; step++) {
+    const before = slots[0]!.ema.dataSync().slice();
+    update(slots, [tf.tensor2d(values(step + 2, 12), [3, 4])], config, {step, steps: 5}).dispose();
+    const decay = Math.min(0.9, (1 + step) / (10 + step));
+    const now = weight.dataSync();
+    expected = expected.map((_, i) => decay * before[i]! + (1 - decay) * now[i]!);
+    const average = slots[0]!.ema.dataSync();
+    for (let i = 0; i < 12; i++) expect(average[i]).toBeCloseTo(expected[i]!, 5);
+    expect(average).not.toEqual(now);
+  }
+});
+
+test('withEma shows the average and gives back the trained bytes', async () => {
+  const [trained, average] = [weight.dataSync().slice(), slots[0]!.ema.dataSync().slice()];
+  const seen = await withEma(slots, async () => weight.dataSync().slice());
+  expect(seen).toEqual(average);
+  expect(weight.dataSync()).toEqual(trained);
+  update(slots, [tf.ones([3, 4])], config, {step: 9, steps: 10}).dispose();
+  expect(weight.dataSync()).not.toEqual(trained);
+});
+
+test('a gradient that is not finite changes nothing', () => {
+  const before = [weight, slots[0]!.m, slots[0]!.v, slots[0]!.ema].map(variable => variable.dataSync().slice());
+  const bad = tf.tensor2d([...values(1, 11), Number.NaN], [3, 4]);
+  const norm = update(slots, [bad], config, {step: 10, steps: 11});
+  expect(Number.isFinite(norm.dataSync()[0])).toBe(false);
+  for (const [i, variable] of [weight, slots[0]!.m, slots[0]!.v, slots[0]!.ema].entries()) {
+    expect(variable.dataSync()).toEqual(before[i]);
+  }
+});
