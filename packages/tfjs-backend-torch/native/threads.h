@@ -9,4 +9,17 @@ int64_t intraOpThreads();
 // 0 where the BLAS library does not say.
 int64_t blasThreads();
 
+// Keeps OpenBLAS to one thread for products too small to be worth waking a second, for as long as it lives. Which product
+// runs on how many threads depends on its size alone.
+class SmallProduct {
+ public:
+  SmallProduct(int64_t m, int64_t n, int64_t k);
+  ~SmallProduct();
+  SmallProduct(const SmallProduct&) = delete;
+  SmallProduct& operator=(const SmallProduct&) = delete;
+
+ private:
+  int restore_ = 0;
+};
+
 }  // namespace tfjs_torch

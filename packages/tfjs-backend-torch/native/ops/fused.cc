@@ -6,6 +6,7 @@
 #include "../host/geglu.h"
 #include "../host/group_norm.h"
 #include "../host/temporal_attention.h"
+#include "../threads.h"
 
 namespace tfjs_torch {
 namespace {
@@ -122,6 +123,7 @@ Tensor scores(const Tensor& q, const Tensor& k, const MaybeTensor& mask, int64_t
 constexpr int64_t keptProbabilities = int64_t{64} << 20;
 
 Tensors attention(const Tensor& q, const Tensor& k, const Tensor& v, const MaybeTensor& mask, int64_t heads, bool causal) {
+  const SmallProduct threads(q.size(1), k.size(1), q.size(2) / heads);
   const Tensor s = scores(headsFirst(q, heads), headsFirst(k, heads), mask, heads, causal);
   const Tensor p = at::softmax(s, -1);
   const Tensor y = headsLast(at::bmm(forMatmul(p), headsFirst(v, heads)), heads);
@@ -129,6 +131,7 @@ Tensors attention(const Tensor& q, const Tensor& k, const Tensor& v, const Maybe
 }
 Tensors attentionGrad(const Tensor& dyGiven, const Tensor& y, const Tensor& saved, const Tensor& qGiven, const Tensor& kGiven,
                       const Tensor& vGiven, const MaybeTensor& mask, int64_t heads, bool causal) {
+  const SmallProduct threads(qGiven.size(1), kGiven.size(1), qGiven.size(2) / heads);
   const Tensor q = headsFirst(qGiven, heads), k = headsFirst(kGiven, heads), v = headsFirst(vGiven, heads);
   const Tensor dy = headsFirst(dyGiven, heads);
   const Tensor p = saved.dim() == 3 ? saved : at::exp(at::sub(scores(q, k, mask, heads, causal), saved.unsqueeze(-1)));

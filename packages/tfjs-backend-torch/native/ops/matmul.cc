@@ -1,5 +1,6 @@
 // Matrix products: batched with broadcasting, with bias and activation, and einsum.
 #include "activation.h"
+#include "../threads.h"
 #include "precision.h"
 
 namespace tfjs_torch {
@@ -8,6 +9,9 @@ namespace {
 // a [A, M, K], b [B, K, N] (before transposition), A and B equal or one of them 1; or any batches that broadcast.
 Tensor product(const Tensor& left, const Tensor& right, bool transposeA, bool transposeB) {
   const Tensor a = forMatmul(left), b = forMatmul(right);
+  const bool rowsJoined = a.dim() == 3 && b.dim() == 3 && b.size(0) == 1;
+  const int64_t rows = a.size(transposeA ? -1 : -2) * (rowsJoined ? a.size(0) : 1);
+  const SmallProduct threads(rows, b.size(transposeB ? -2 : -1), a.size(transposeA ? -2 : -1));
   const Tensor at = transposeA ? a.transpose(-2, -1) : a, bt = transposeB ? b.transpose(-2, -1) : b;
   if (a.dim() != 3 || b.dim() != 3) return at::matmul(at, bt);
   if (b.size(0) == 1 && !transposeA) {  // one matrix product over all rows
