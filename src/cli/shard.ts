@@ -1,85 +1,146 @@
-// video-ldm shard folder PATH
-import type {CommandModule} from 'yargs';
+// video-ldm shard folder|webvid|rds
+import type {Argv, CommandModule} from 'yargs';
+import type {ShardReport} from '../../datasets/index.ts';
 
-interface ShardArguments {
-  path: string[];
+interface ClipArguments {
   out: string;
   frames: number;
   size: number[];
   fps: number;
-  validation: string[];
   stride?: number;
   limit?: number;
-  camera: boolean;
-  pan?: number;
   overwrite: boolean;
   seed: number;
 }
 
-const folder: CommandModule<object, ShardArguments> = {
+/** The options that every source shares. */
+function clipOptions(args: Argv<object>): Argv<ClipArguments> {
+  return args
+    .option('out', {type: 'string', demandOption: true, describe: 'folder for the shards'})
+    .option('frames', {type: 'number', default: 16, describe: 'frames of a clip'})
+    .option('size', {type: 'number', nargs: 2, array: true, default: [256, 256], describe: 'height width'})
+    .option('fps', {type: 'number', default: 8, describe: 'frames per second of the clips'})
+    .option('stride', {
+      type: 'number',
+      describe: "frames from one clip's start to the next one's; --frames when absent",
+    })
+    .option('limit', {type: 'number', describe: 'at most this many clips of a video'})
+    .option('overwrite', {type: 'boolean', default: false, describe: 'replace shards of an earlier run'})
+    .option('seed', {type: 'number', default: 0}) as Argv<ClipArguments>;
+}
+
+async function clipsWanted(args: ClipArguments) {
+  const {UserError} = await import('../platform/user_error.ts');
+  const [height, width] = args.size;
+  if (height === undefined || width === undefined) throw new UserError('--size takes two numbers: height and width.');
+  return {
+    output: args.out,
+    frames: args.frames,
+    fps: args.fps,
+    height,
+    width,
+    ...(args.stride === undefined ? {} : {stride: args.stride}),
+    ...(args.limit === undefined ? {} : {maxClipsPerVideo: args.limit}),
+    overwrite: args.overwrite,
+    seed: args.seed,
+    onProgress: ({
+      video,
+      done,
+      total,
+      clips,
+    }: {
+      video: string;
+      done: number;
+      total?: number | undefined;
+      clips: number;
+    }) => console.log(`${done}${total === undefined ? '' : `/${total}`} ${video}: ${clips} clips so far`),
+  };
+}
+
+function say({bad, clips, codec}: ShardReport, out: string): void {
+  for (const {source, detail, clipsKept} of bad) console.log(`bad: ${source}: ${detail} (${clipsKept} clips kept)`);
+  console.log(
+    `${clips.train} clips for training and ${clips.validation} held out, as ${codec}, in ${out} (report.json)`,
+  );
+}
+
+interface FolderArguments extends ClipArguments {
+  path: string[];
+  validation: string[];
+  camera: boolean;
+  pan?: number;
+}
+
+/** Files by name, or a share of the files. */
+function heldOut(validation: readonly string[]): number | readonly string[] {
+  const share = validation.length === 1 ? Number(validation[0]) : Number.NaN;
+  return Number.isNaN(share) ? validation : share;
+}
+
+const validationOption = {
+  type: 'string',
+  array: true,
+  nargs: 1,
+  default: [] as string[],
+  describe: 'hold this file out (or a share of the files: 0.05)',
+} as const;
+const pathArgument = {type: 'string', array: true, demandOption: true, describe: 'folders or files'} as const;
+
+const folder: CommandModule<object, FolderArguments> = {
   command: 'folder <path..>',
   describe: 'any folder of videos, or video files',
   builder: args =>
-    args
-      .positional('path', {type: 'string', array: true, demandOption: true, describe: 'folders or files'})
-      .option('out', {type: 'string', demandOption: true, describe: 'folder for the shards'})
-      .option('frames', {type: 'number', default: 16, describe: 'frames of a clip'})
-      .option('size', {type: 'number', nargs: 2, array: true, default: [256, 256], describe: 'height width'})
-      .option('fps', {type: 'number', default: 8, describe: 'frames per second of the clips'})
-      .option('validation', {
-        type: 'string',
-        array: true,
-        nargs: 1,
-        default: [],
-        describe: 'hold this file out (or a share of the files: 0.05)',
-      })
-      .option('stride', {
-        type: 'number',
-        describe: "frames from one clip's start to the next one's; as many as a clip has when absent",
-      })
-      .option('limit', {type: 'number', describe: 'at most this many clips of a video'})
+    clipOptions(args)
+      .positional('path', pathArgument)
+      .option('validation', validationOption)
       .option('camera', {
         type: 'boolean',
         default: false,
-        describe: 'a crop window that slowly moves and zooms, for still scenes',
+        describe: 'a crop window that slowly moves, for still scenes',
       })
       .option('pan', {type: 'number', describe: "the camera's longest way over a clip, as a share of its window"})
-      .option('overwrite', {type: 'boolean', default: false, describe: 'replace shards of an earlier run'})
-      .option('seed', {type: 'number', default: 0, describe: 'of the camera'})
-      .example('$0 shard folder my-videos --out shards --frames 8 --size 64 64 --fps 8', 'clips of one second, 64x64'),
+      .example('$0 shard folder my-videos --out shards --frames 8 --size 64 64 --fps 8', 'clips of a second, 64x64'),
   handler: async args => {
     const {shardFolder} = await import('../../datasets/index.ts');
-    const {UserError} = await import('../platform/user_error.ts');
-    const [height, width] = args.size;
-    if (height === undefined || width === undefined) throw new UserError('--size takes two numbers: height and width.');
-    const share = args.validation.length === 1 ? Number(args.validation[0]) : Number.NaN;
-    const report = await shardFolder({
-      input: args.path.length === 1 ? args.path[0]! : args.path,
-      output: args.out,
-      frames: args.frames,
-      fps: args.fps,
-      width,
-      height,
-      validation: Number.isNaN(share) ? args.validation : share,
-      ...(args.stride === undefined ? {} : {stride: args.stride}),
-      ...(args.limit === undefined ? {} : {maxClipsPerVideo: args.limit}),
-      ...(args.camera || args.pan !== undefined ? {camera: args.pan === undefined ? true : {pan: args.pan}} : {}),
-      overwrite: args.overwrite,
-      seed: args.seed,
-      onProgress: ({video, done, total, clips}) => console.log(`${done}/${total} ${video}: ${clips} clips so far`),
-    });
-    for (const {source, detail, clipsKept} of report.bad)
-      console.log(`bad: ${source}: ${detail} (${clipsKept} clips kept)`);
-    const {train, validation} = report.clips;
-    console.log(
-      `${train} clips for training and ${validation} held out, as ${report.codec}, in ${args.out} (report.json)`,
+    const camera = args.pan === undefined ? args.camera : {pan: args.pan};
+    const input = args.path.length === 1 ? args.path[0]! : args.path;
+    say(
+      await shardFolder({...(await clipsWanted(args)), input, validation: heldOut(args.validation), camera}),
+      args.out,
     );
+  },
+};
+
+const webvid: CommandModule<object, ClipArguments & {csv: string; videos: string; share: number}> = {
+  command: 'webvid <csv> <videos>',
+  describe: 'a table with videoid, name, page_dir, duration, and the folder of its files',
+  builder: args =>
+    clipOptions(args)
+      .positional('csv', {type: 'string', demandOption: true})
+      .positional('videos', {type: 'string', demandOption: true, describe: 'folder with page_dir/videoid.mp4'})
+      .option('share', {type: 'number', default: 0, describe: 'share of the videos that is held out'}),
+  handler: async args => {
+    const {shardWebvid} = await import('../../datasets/index.ts');
+    const {csv, videos, share} = args;
+    say(await shardWebvid({...(await clipsWanted(args)), csv, videos, validation: share}), args.out);
+  },
+};
+
+const rds: CommandModule<object, ClipArguments & {path: string[]; validation: string[]}> = {
+  command: 'rds <path..>',
+  describe: 'driving scenes: videos, each with NAME.json = {fps, night, crowdedness, boxes}',
+  builder: args => clipOptions(args).positional('path', pathArgument).option('validation', validationOption),
+  handler: async args => {
+    const {shardRds} = await import('../../datasets/index.ts');
+    const input = args.path.length === 1 ? args.path[0]! : args.path;
+    say(await shardRds({...(await clipsWanted(args)), input, validation: heldOut(args.validation)}), args.out);
   },
 };
 
 export const shard: CommandModule<object, object> = {
   command: 'shard <source>',
   describe: 'write WebDataset shards from videos',
-  builder: args => args.command(folder).demandCommand(1, 'Name a source: folder.'),
+  builder: args =>
+    args.command(folder).command(webvid).command(rds).demandCommand(1, 'Name a source: folder, webvid or rds.'),
   handler: () => undefined,
 };
