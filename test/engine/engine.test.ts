@@ -8,6 +8,13 @@ import {normals} from '../../src/random/index.ts';
 import * as tf from '../../src/tf.ts';
 import {difference, randomTensor, values} from '../ops/support.ts';
 
+// First in this file: the module is loaded once per process.
+test('opening wasm leaves no listener for uncaught errors behind', async () => {
+  const before = ['uncaughtException', 'unhandledRejection'].map(event => process.listenerCount(event));
+  await openEngine('wasm');
+  expect(['uncaughtException', 'unhandledRejection'].map(event => process.listenerCount(event))).toEqual(before);
+});
+
 test('auto says why it passed over the engines before the one it took', async () => {
   const engine = await openEngine('auto', {precision: 'fp32'});
   const order = ['torch', 'node-gpu', 'wasm', 'cpu'];

@@ -11,8 +11,9 @@ import {randomTensor} from '../ops/support.ts';
 const byKernel = process.argv.includes('--by-kernel');
 const name = (process.argv.slice(2).find(argument => !argument.startsWith('--')) ?? 'wasm') as EngineName;
 await openEngine(name);
-if (process.argv.includes('--plain'))
-  for (const kernel of Object.keys(fusedKernels)) tf.unregisterKernel(kernel, 'wasm');
+if (process.argv.includes('--plain')) {
+  for (const kernel of Object.keys(fusedKernels)) if (tf.getKernel(kernel, 'wasm')) tf.unregisterKernel(kernel, 'wasm');
+}
 
 const times = new Map<string, {calls: number; ms: number}>();
 if (byKernel) timeKernels();
