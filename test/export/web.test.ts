@@ -1,10 +1,11 @@
 // The same files in onnxruntime-web's WebAssembly build, as browsers run them (one thread, here in Node).
-import '@tensorflow/tfjs-backend-cpu';
+
 import {mkdtemp, readFile, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import * as ort from 'onnxruntime-web';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {openEngine} from '../../src/engine/index.ts';
 import {componentFunction, exportComponent, relativeError} from '../../src/export/index.ts';
 import {concrete} from '../../src/export/to_onnx.ts';
 import {randomInput, runOnEngine} from '../../src/export/verify.ts';
@@ -15,7 +16,7 @@ let out = '';
 beforeAll(async () => {
   ort.env.wasm.numThreads = 1;
   out = await mkdtemp(path.join(tmpdir(), 'onnx-web-'));
-  await tf.setBackend('cpu');
+  await openEngine('wasm', {precision: 'fp32'});
 });
 afterAll(() => rm(out, {recursive: true}));
 
