@@ -2,6 +2,7 @@
 // 'video-ldm/datasets', checkpoints in 'video-ldm/checkpoints'.
 export * from './diffusion/index.ts';
 export {type Engine, type EngineName, type EngineRow, engineTable, openEngine, type Precision} from './engine/index.ts';
+export * from './export/index.ts';
 export {Block, type WeightLayout, type WeightPart, type WeightSpec} from './layers/block.ts';
 export * from './models/index.ts';
 export * as ops from './ops/index.ts';

@@ -13,10 +13,16 @@ import {
   videoLdmTemporal,
 } from '../../src/models/index.ts';
 
-function norms(model: Block): {path: string; epsilon: number; kind: 'group' | 'layer'}[] {
-  return model.descendants().flatMap(({path, block}) => {
-    if (block instanceof GroupNorm) return [{path, epsilon: block.options.epsilon, kind: 'group' as const}];
-    if (block instanceof LayerNorm) return [{path, epsilon: block.options.epsilon ?? 1e-5, kind: 'layer' as const}];
+interface Norm {
+  path: string;
+  epsilon: number;
+  kind: 'group' | 'layer';
+}
+
+function norms(model: Block): Norm[] {
+  return model.descendants().flatMap(({path, block}): Norm[] => {
+    if (block instanceof GroupNorm) return [{path, epsilon: block.options.epsilon, kind: 'group'}];
+    if (block instanceof LayerNorm) return [{path, epsilon: block.options.epsilon ?? 1e-5, kind: 'layer'}];
     return [];
   });
 }
