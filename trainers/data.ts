@@ -19,11 +19,12 @@ export function trainingData({data}: Pick<CommonConfig, 'data'>): DataConfig {
 }
 
 /** The first clips of the held-out shards, a batch each. */
-export async function heldOutBatches(config: Pick<CommonConfig, 'data' | 'heldOut'>): Promise<VideoBatch[]> {
-  const {frames, shape, keys, captions, fps} = await heldOutClips(
-    {...trainingData(config), shards: config.data.heldOut},
-    config.heldOut.clips,
-  );
+export async function heldOutBatches(
+  config: Pick<CommonConfig, 'data' | 'heldOut'>,
+  onBadSample?: (report: BadSampleReport) => void,
+): Promise<VideoBatch[]> {
+  const data = {...trainingData(config), shards: config.data.heldOut};
+  const {frames, shape, keys, captions, fps} = await heldOutClips(data, config.heldOut.clips, onBadSample);
   const [, t, h, w] = shape;
   const size = t * h * w * 3;
   return keys.map((key, i) => ({

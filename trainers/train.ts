@@ -8,7 +8,7 @@ import {
   openCheckpointer,
   refuseChanges,
 } from '../checkpoints/index.ts';
-import {batches} from '../datasets/index.ts';
+import {type BadSampleReport, batches} from '../datasets/index.ts';
 import type {StageConfig} from '../src/config/schema.ts';
 import {type Engine, openEngine} from '../src/engine/index.ts';
 import * as tf from '../src/tf.ts';
@@ -87,7 +87,13 @@ async function trainWith(
     frozen = await freezeParent(config);
     if (frozen) await writeFrozen(run.frozen, frozen);
   }
-  const heldOut = await heldOutBatches(config);
+  const dataLog = log.logger.child({part: 'data'});
+  const listBadSample = badSampleLog(run.badSamples);
+  const onBadSample = (report: BadSampleReport) => {
+    listBadSample(report);
+    dataLog.warn(report, 'bad sample left out');
+  };
+  const heldOut = await heldOutBatches(config, onBadSample);
   const recipe = recipeOf({config, frozen, heldOut});
   const slots = makeSlots(recipe.trained);
   if (found) restore(found.state, slots, found.path);
@@ -100,16 +106,17 @@ async function trainWith(
   log.logger.info({tensors: slots.length, parameters, step: place.step, steps: config.train.steps}, 'training');
 
   const {every, keepLast, keepEvery} = config.checkpoint;
+  const checkpointLog = log.logger.child({part: 'checkpoint'});
   const checkpointer = await openCheckpointer({
     folder: run.checkpoints,
     keep: {last: keepLast, ...(keepEvery === undefined ? {} : {every: keepEvery})},
-    onWritten: ({name, bytes}) => log.logger.info({checkpoint: name, bytes}, 'checkpoint'),
+    onWritten: ({name, bytes}) => checkpointLog.info({checkpoint: name, bytes}, 'written'),
   });
   const stop = options.stopOnSignals ? stopOnSignals(log.logger) : neverStop;
   const data = batches(trainingData(config), {
     seed: config.run.seed,
     ...(place.data === undefined ? {} : {resume: place.data}),
-    onBadSample: badSampleLog(run.badSamples),
+    onBadSample,
   });
   try {
     checkpointer.reserve(stateOf(config, engine, slots, place));
