@@ -1,4 +1,5 @@
 // Where previews go: one numbered name per step, never written over.
+import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
 import {type Frames, writeContactSheet, writeVideo} from '../datasets/index.ts';
 
@@ -9,6 +10,7 @@ export async function previewFiles(
   clips: readonly Frames[],
   fps: number | undefined,
 ): Promise<string[]> {
+  await mkdir(folder, {recursive: true});
   const name = `step-${String(step).padStart(8, '0')}`;
   const files = [];
   if (fps !== undefined) {

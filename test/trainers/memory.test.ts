@@ -1,6 +1,6 @@
 // No leak: the number of tensors is the same after step 5 and step 50, and resident memory is flat over 1,000 small steps
 // with previews and checkpoints on.
-import {readFileSync} from 'node:fs';
+import {readdirSync, readFileSync} from 'node:fs';
 import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {command, type MicroData, microConfig, microData, start, writeConfig} from '../helpers/micro_runs.ts';
@@ -64,6 +64,7 @@ describe('memory of a run on the wasm engine', () => {
       child.stdout!.resume();
       const code = await new Promise(resolve => child.once('exit', resolve));
       expect(code).toBe(0);
+      expect(readdirSync(path.join(root, 'long', 'previews'))).toHaveLength(4);
       const lines = trainLines(path.join(root, 'long'));
       const mean = (from: number, to: number) => {
         const some = lines.filter(({step}) => step > from && step <= to).map(line => line.residentMiB);
