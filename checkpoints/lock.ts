@@ -1,5 +1,6 @@
 // One process per run folder: a lock file that names its holder. A holder that was killed is recognised (its process is
 // gone, or another now has its number; on another machine, it no longer renews the file) and its lock is taken over.
+import {randomUUID} from 'node:crypto';
 import {unlinkSync} from 'node:fs';
 import {link, mkdir, readFile, rename, rm, stat, utimes, writeFile} from 'node:fs/promises';
 import {hostname} from 'node:os';
@@ -39,8 +40,10 @@ export async function lockRun(folder: string): Promise<RunLock> {
     started: await startOf(process.pid),
     since: new Date().toISOString(),
   };
-  const text = `${JSON.stringify(me)}\n`;
-  const own = `${file}.${me.host}.${me.pid}.${Math.random().toString(36).slice(2)}`;
+  // No two tries write the same text, not even two of one process in one millisecond: it tells whose a lock is.
+  const token = randomUUID();
+  const text = `${JSON.stringify({...me, token})}\n`;
+  const own = `${file}.${me.host}.${me.pid}.${token}`;
   await explained('write in the run folder', folder, async () => {
     await mkdir(folder, {recursive: true});
     await writeFile(own, text);
@@ -55,11 +58,9 @@ export async function lockRun(folder: string): Promise<RunLock> {
       if (text === undefined || !(await takeAway(file, text, own))) continue;
       tookOverFrom = holder ? `process ${holder.pid} on ${holder.host}` : 'an unreadable lock';
     }
-    if (tookOverFrom !== undefined) {
-      // Another process may have judged the same dead lock and acted on ours: then one of us must give way.
-      await sleep(SETTLE_MS);
-      if ((await readIfThere(file)) !== text) throw heldBy(undefined, 'just now', folder, file);
-    }
+    // Another process may have judged a dead lock and acted on ours, which came after it: then one of us must give way.
+    await sleep(SETTLE_MS);
+    if ((await readIfThere(file)) !== text) throw heldBy(undefined, 'just now', folder, file);
     return held(file, text, tookOverFrom);
   } finally {
     await rm(own, {force: true});
