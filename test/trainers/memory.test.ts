@@ -1,9 +1,18 @@
 // No leak: the number of tensors is the same after step 5 and step 50, and resident memory is flat over 1,000 small steps
 // with previews and checkpoints on.
+import {spawn} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {command, type MicroData, microConfig, microData, start, writeConfig} from '../helpers/micro_runs.ts';
+import {
+  command,
+  commandLine,
+  type MicroData,
+  microConfig,
+  microData,
+  repository,
+  writeConfig,
+} from '../helpers/micro_runs.ts';
 
 const MINUTES = 60_000;
 
@@ -60,8 +69,13 @@ describe('memory of a run on the wasm engine', () => {
         preview: {every: 250, clips: 1, samplerSteps: 2},
       };
       const file = writeConfig(data.folder, 'long', config);
-      const child = start('train', file, '--set', 'log.every=10', '--set', 'heldOut.every=500');
-      child.stdout!.resume();
+      // A JavaScript heap of 64 MiB, so that what grows is held and not merely not yet collected.
+      const child = spawn(
+        process.execPath,
+        ['--max-old-space-size=64', commandLine, 'train', file, '--set', 'log.every=10', '--set', 'heldOut.every=500'],
+        {stdio: ['ignore', 'pipe', 'inherit'], cwd: repository},
+      );
+      child.stdout.resume();
       const code = await new Promise(resolve => child.once('exit', resolve));
       expect(code).toBe(0);
       expect(readdirSync(path.join(root, 'long', 'previews'))).toHaveLength(4);
