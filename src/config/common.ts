@@ -88,6 +88,8 @@ export const previewSchema = z.strictObject({
 
 export const logSchema = z.strictObject({every: count.default(10)}).prefault({});
 
+export const fromRun = z.string().min(1).describe('folder of the parent run, or of one of its checkpoints');
+
 /** What every stage has besides its models. */
 export const commonShape = {
   run: runSchema,
