@@ -2,7 +2,6 @@
 import '@tensorflow/tfjs-backend-cpu';
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync} from 'node:fs';
 import {mkdtemp, readFile, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
@@ -14,6 +13,7 @@ import {exportPipeline, type WeightValues} from '../../src/export/index.ts';
 import {AutoencoderKL, latentsToRaw, pixelsToFrames, UNet} from '../../src/models/index.ts';
 import {normals, streamOf} from '../../src/random/index.ts';
 import * as tf from '../../src/tf.ts';
+import {chromium, openPage} from '../helpers/chromium.ts';
 import {tinyTemporal, tinyUNet} from '../models/tiny.ts';
 
 const {crossAttentionDim: _, ...textless} = tinyUNet;
@@ -109,10 +109,6 @@ test('the example samples the video that the engine samples, without TensorFlow.
   expect(worst).toBeLessThanOrEqual(2);
 }, 120_000);
 
-const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(file =>
-  existsSync(file),
-);
-
 test.skipIf(!chromium)(
   'the web page samples the same video in headless Chromium',
   async () => {
@@ -122,17 +118,19 @@ test.skipIf(!chromium)(
     });
     try {
       const [address] = (await once(server.stdout, 'data')) as [Buffer];
-      const page = `${address.toString().trim()}?seed=${seed}`;
-      const flags = ['--headless', '--no-sandbox', '--disable-gpu', `--user-data-dir=${path.join(out, 'chromium')}`];
-      const browser = spawn(chromium!, [...flags, '--virtual-time-budget=60000', '--dump-dom', page], {
-        stdio: ['ignore', 'pipe', 'ignore'],
-      });
-      let dom = '';
-      browser.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-        dom += chunk;
-      });
-      await once(browser, 'close');
-      const status = /id="status"[^>]*>([^<]*)</.exec(dom)?.[1] ?? dom;
+      const url = `${address.toString().trim()}?seed=${seed}`;
+      const page = await openPage(url, path.join(out, 'chromium'), ['--disable-gpu']);
+      let status: string;
+      try {
+        const text = await page.waitFor(
+          "document.querySelector('#status')?.textContent ?? ''",
+          value => /^(Seed|It failed)/.test(String(value)),
+          240_000,
+        );
+        status = String(text);
+      } finally {
+        await page.close();
+      }
       expect(status).toMatch(
         new RegExp(`^Seed ${seed}: ${frames} frames of ${2 * width}x${2 * height}, mean [0-9.]+,`),
       );
@@ -144,5 +142,5 @@ test.skipIf(!chromium)(
       await once(server, 'close');
     }
   },
-  120_000,
+  300_000,
 );
