@@ -6,16 +6,51 @@ import type {VideoEngine} from './video/video_reader.ts';
 /** Where in the data a run is: JSON that resumes exactly after the batch it came with. */
 export type DataPosition = JsonValue;
 
+/** A box on one frame of a clip. */
+export interface ClipBox {
+  /** 0 .. T-1 */
+  frame: number;
+  /** Left, top, right, bottom as shares of the frame's width and height, in [0,1], left < right and top < bottom. */
+  xyxy: readonly [left: number, top: number, right: number, bottom: number];
+  class: string | number;
+}
+
+/** What an autoencoder's encoder made of the frames beforehand: rawLatents, unscaled. */
+export interface LatentArrays {
+  /** float32 [B,T,h,w,C], stored as F16. */
+  mean: Float32Array;
+  logvar: Float32Array;
+  shape: readonly [batch: number, frames: number, height: number, width: number, channels: number];
+}
+
+/** What a text encoder made of the captions beforehand (of the empty text where there is none). */
+export interface TextArrays {
+  /** float32 [B,L,D], stored as F16. */
+  hidden: Float32Array;
+  shape: readonly [batch: number, tokens: number, channels: number];
+}
+
 export interface VideoBatch {
-  /** RGB uint8 [B,T,H,W,3], the caller's to keep. */
+  /** Still images (T is 1) or clips: never both in one batch. */
+  kind: 'images' | 'clips';
+  /** RGB uint8 [B,T,H,W,3], the caller's to keep; of length 0 where the shards hold latents. */
   frames: Uint8Array;
+  /** Of the frames, also where only their latents are here. */
   shape: readonly [batch: number, frames: number, height: number, width: number, channels: 3];
+  /** Instead of frames, from shards that `video-ldm encode` wrote. */
+  latents?: LatentArrays;
+  /** Where every sample has an embedding by the text encoder that was asked for. */
+  text?: TextArrays;
   keys: string[];
   captions: (string | undefined)[];
   /** Frames per second of each clip; 0 for a still image. */
   fps: number[];
+  /** By name (`night`, `crowdedness`, ...) a whole number from 0; a name that a sample lacks is absent. */
+  labels: Readonly<Record<string, number>>[];
+  /** The boxes of each clip, by frame. */
+  boxes: ClipBox[][];
   /** The samples' KEY.json, an empty object where there is none. */
-  metadata?: {[key: string]: JsonValue}[];
+  metadata: {[key: string]: JsonValue}[];
   /** Resumes AFTER this batch. */
   position: DataPosition;
   /** Milliseconds the consumer waited for this batch. */
@@ -54,6 +89,12 @@ export interface DataConfig {
   prefetch?: number;
   /** Default `stop`: a run that goes on over damaged data was asked to. */
   onBadSample?: 'skip' | 'stop';
+  /** Takes latent shards of the encoder with this hash, and no other's; undefined: a stage that needs pixels. */
+  latents?: {encoder: string};
+  /** Gives the text embeddings of shards that have them, of the text encoder with this hash and no other's. */
+  text?: {encoder: string};
+  /** Labels read from KEY.json. Default `night` and `crowdedness`. */
+  labels?: readonly string[];
   /** `required` makes a sample without KEY.txt a bad one. Default `optional`. */
   captions?: 'optional' | 'required';
   /** Videos and images whose shorter side is less are bad samples. Default 8 pixels. */

@@ -93,19 +93,17 @@ async function* makeBatches(config: DataConfig, options: BatchesOptions): AsyncG
   }
 }
 
-function emptyBatch({
-  batchSize: B,
-  frames: T,
-  height: H,
-  width: W,
-}: DataConfig): Required<Omit<VideoBatch, 'waitedMs'>> {
+function emptyBatch({batchSize: B, frames: T, height: H, width: W}: DataConfig): Omit<VideoBatch, 'waitedMs'> {
   const shape = [B, T, H, W, 3] as const;
   return {
+    kind: T === 1 ? 'images' : 'clips',
     frames: new Uint8Array(B * T * H * W * 3),
     shape,
     keys: [],
     captions: [],
     fps: [],
+    labels: [],
+    boxes: [],
     metadata: [],
     position: null,
   };

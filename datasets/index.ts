@@ -12,7 +12,15 @@
 //
 // What is wrong with an input is a BadSample with a reason from bad_sample.ts; what a user can mend is a UserError.
 export {type BadReason, BadSample, badReasons} from './bad_sample.ts';
-export type {BadSampleReport, DataConfig, DataPosition, VideoBatch} from './batch.ts';
+export type {
+  BadSampleReport,
+  ClipBox,
+  DataConfig,
+  DataPosition,
+  LatentArrays,
+  TextArrays,
+  VideoBatch,
+} from './batch.ts';
 export {type BatchesOptions, batches, type HeldOutClips, heldOutClips} from './batches.ts';
 export {type CameraOptions, defaultCamera} from './camera.ts';
 export type {ClipCodec} from './clip_file.ts';

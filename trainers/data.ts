@@ -28,11 +28,15 @@ export async function heldOutBatches(
   const [, t, h, w] = shape;
   const size = t * h * w * 3;
   return keys.map((key, i) => ({
+    kind: t === 1 ? 'images' : 'clips',
     frames: frames.subarray(i * size, (i + 1) * size),
     shape: [1, t, h, w, 3],
     keys: [key],
     captions: [captions[i]],
     fps: [fps[i]!],
+    labels: [{}],
+    boxes: [[]],
+    metadata: [{}],
     position: null,
     waitedMs: 0,
   }));

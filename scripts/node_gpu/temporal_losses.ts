@@ -166,11 +166,15 @@ async function* clips(scale: Scale): AsyncGenerator<VideoBatch> {
             for (let c = 0; c < 3; c++)
               bytes[at++] = 127.5 + 120 * Math.sin(0.3 * (x + c) + 0.2 * y + (1 + clip) * 0.4 * t + index);
     yield {
+      kind: 'clips',
       frames: bytes,
       shape: [count, frames, height, width, 3],
       keys: Array.from({length: count}, (_, clip) => `${index}-${clip}`),
       captions: Array.from({length: count}, () => undefined),
       fps: Array.from({length: count}, () => 8),
+      labels: Array.from({length: count}, () => ({})),
+      boxes: Array.from({length: count}, () => []),
+      metadata: Array.from({length: count}, () => ({})),
       position: index,
       waitedMs: 0,
     };
