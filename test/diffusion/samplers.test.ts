@@ -59,6 +59,38 @@ describe('equal to the reference implementation', () => {
   });
 });
 
+// diffusers 0.30.3 on PyTorch 1.13 with the settings that give the numbers of the other file.
+describe('equal to the reference implementation for other step counts', () => {
+  const theirs = {ddim: 'ddim', euler: 'euler', dpmpp_2m: 'dpmpp2m', eps: 'epsilon', v: 'v_prediction'} as const;
+  const file = parseSafetensors(
+    readFileSync(new URL('../golden/schedulers-step-counts.safetensors', import.meta.url)),
+    'golden',
+  );
+  const io = (name: string) => f32(file.tensors.get(`io.${name}`)!);
+  const counts = JSON.parse(file.metadata.config!).steps as number[];
+  test.each(everyCase)('%s, %s', async (name, prediction) => {
+    expect(counts.length).toBeGreaterThan(5);
+    for (const steps of counts) {
+      const timesteps: number[] = [];
+      const result = await samplers[name]({
+        denoise: analytic,
+        schedule,
+        prediction,
+        noise: tf.tensor(io('x_init'), [2, 4, 4, 6]),
+        steps,
+        onStep: ({timestep}) => void timesteps.push(timestep),
+      });
+      const key = `${theirs[name]}.${theirs[prediction]}.${steps}`;
+      expect(timesteps).toEqual([...io(`${key}.timesteps`)]);
+      const wanted = io(`${key}.final`);
+      // Relative to the largest value: guessed noise of 0.9 tanh makes eps states grow with 1 / alpha.
+      const largest = Math.max(1, ...wanted.map(Math.abs));
+      const errors = (await result.data()).map((value, i) => Math.abs(value - wanted[i]!) / largest);
+      expect(Math.max(...errors), key).toBeLessThan(1e-5);
+    }
+  });
+});
+
 describe('solves the probability-flow ODE', () => {
   // Data N(0, 0.5^2): the exact eps is sigma x / d(t)^2 with d^2 = 0.25 alpha^2 + sigma^2, and the flow scales x by d.
   const deviation = (t: number) => Math.sqrt(0.25 * schedule.alphasCumprod[t]! + schedule.sigmas[t]! ** 2);
