@@ -4,7 +4,7 @@ import type {ImageStageConfig} from '../src/config/schema.ts';
 import {type Denoise, diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
 import {UNet} from '../src/models/index.ts';
 import * as tf from '../src/tf.ts';
-import {buildAutoencoder, needFrozen} from './frozen.ts';
+import {allocateExactly, buildAutoencoder, needFrozen} from './frozen.ts';
 import {heldOutLoss} from './held_out_loss.ts';
 import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
 import {previewSamples} from './preview_samples.ts';
@@ -15,9 +15,12 @@ export function imageRecipe({config, frozen: maybe, heldOut}: StageContext<Image
   const {seed} = config.run;
   const frozen = needFrozen(maybe);
   const autoencoder = buildAutoencoder(frozen);
-  const unet = new UNet(config.unet).allocate(seed);
-  const schedule = makeSchedule(config.diffusion.schedule);
-  const {prediction} = config.diffusion;
+  // A UNet of its own, or the parent's to go on from.
+  const unet = config.unet
+    ? new UNet(config.unet).allocate(seed)
+    : allocateExactly(new UNet(frozen.unet!.config), frozen.unet!.weights, "parent's UNet");
+  const schedule = makeSchedule(frozen.diffusion.schedule);
+  const {prediction} = frozen.diffusion;
   const denoise: Denoise = (noisy, timesteps) => unet.forward({latents: noisy, timesteps, mode: 'image'});
   const heldOutSet = {
     clips: encodeHeldOut(autoencoder, frozen.scaleFactor, heldOut),

@@ -1,26 +1,22 @@
-// A run folder (or one checkpoint in it) as models: what a later stage starts from and what is sampled.
+// A run folder (or one checkpoint in it) as models.
 import {existsSync} from 'node:fs';
 import path from 'node:path';
 import {type LoadedState, loadCheckpoint, loadLatest, type NamedTensors} from '../checkpoints/index.ts';
 import type {StageConfig} from '../src/config/schema.ts';
-import type {AutoencoderConfig, UNetConfig} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {type Frozen, readFrozen, temporalConfig} from './frozen.ts';
+import {type LoadedModels, loadModelFolder, namesModelFolder} from './load_models.ts';
 import {runFolderAt} from './run_folder.ts';
 
 type Weights = NamedTensors<Float32Array>;
 
-export interface LoadedRun {
-  readonly path: string;
-  readonly checkpoint: string;
-  readonly step: number;
+export interface LoadedRun extends LoadedModels {
   readonly config: StageConfig;
-  readonly autoencoder: {readonly config: AutoencoderConfig; readonly weights: Weights};
-  /** The diffusion model, for stages from `image` on, with all its weights. */
-  readonly unet?: {readonly config: UNetConfig; readonly weights: Weights};
-  readonly diffusion?: Frozen['diffusion'];
-  /** Known from the `image` stage on. */
-  readonly scaleFactor?: number;
+}
+
+/** The models that `from` names: a run, one of its checkpoints, or a model folder. @throws UserError where there are none. */
+export async function loadParent(from: string): Promise<LoadedModels> {
+  return namesModelFolder(from) ? loadModelFolder(from) : loadRun(from);
 }
 
 /**
@@ -34,7 +30,7 @@ export async function loadRun(where: string, which: 'ema' | 'raw' = 'ema'): Prom
   const run = runFolderAt(folder);
   if (!existsSync(run.checkpoints))
     throw new UserError(
-      `There is no run at ${where}: expected a run folder or one of its checkpoints; train the stage it names first.`,
+      `There is no run at ${where}: expected a run folder, one of its checkpoints, or a folder of imported models; train the stage it names first.`,
     );
   const parts = ['weights', 'ema'] as const;
   const found = isCheckpoint
@@ -43,7 +39,7 @@ export async function loadRun(where: string, which: 'ema' | 'raw' = 'ema'): Prom
   if (!found) throw new UserError(`The run ${where} has no checkpoint yet: train it first.`);
   const {state} = found;
   const trained = (which === 'ema' ? state.ema : undefined) ?? state.weights;
-  const common = {path: folder, checkpoint: found.path, step: state.step};
+  const common = {path: folder, checkpoint: found.path, step: state.step, stage: state.stage};
   return {...common, ...contents(state, trained, await readFrozen(run.frozen))};
 }
 
@@ -52,7 +48,7 @@ function contents(
   state: LoadedState,
   trained: Weights,
   frozen: Frozen | undefined,
-): Omit<LoadedRun, 'path' | 'checkpoint' | 'step'> {
+): Omit<LoadedRun, 'path' | 'checkpoint' | 'step' | 'stage'> {
   const config = state.config as object as StageConfig;
   if (config.stage === 'autoencoder') return {config, autoencoder: {config: config.autoencoder, weights: trained}};
   if (!frozen)
@@ -61,7 +57,8 @@ function contents(
     );
   const {autoencoder, diffusion, scaleFactor} = frozen;
   const common = {config, autoencoder, diffusion, scaleFactor};
-  if (config.stage === 'image') return {...common, unet: {config: config.unet, weights: trained}};
+  if (config.stage === 'image')
+    return {...common, unet: {config: config.unet ?? frozen.unet!.config, weights: trained}};
   const unet = {...frozen.unet!.config, temporal: temporalConfig(config.temporal, config.data.frames)};
   return {...common, unet: {config: unet, weights: new Map([...frozen.unet!.weights, ...trained])}};
 }

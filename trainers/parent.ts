@@ -1,11 +1,13 @@
 // From a parent run to what a stage freezes of it, once, before its first step.
 import {batches} from '../datasets/index.ts';
+import {diffusionSchema} from '../src/config/common.ts';
 import type {ImageStageConfig, StageConfig, TemporalStageConfig} from '../src/config/schema.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {trainingData} from './data.ts';
 import {buildAutoencoder, type Frozen} from './frozen.ts';
 import {encodeBatch} from './latents.ts';
-import {type LoadedRun, loadRun} from './load_run.ts';
+import type {LoadedModels} from './load_models.ts';
+import {loadParent} from './load_run.ts';
 
 /** What the stage of `config` freezes; undefined for a stage that starts from nothing. */
 export async function freezeParent(config: StageConfig): Promise<Frozen | undefined> {
@@ -13,31 +15,43 @@ export async function freezeParent(config: StageConfig): Promise<Frozen | undefi
     case 'autoencoder':
       return undefined;
     case 'image':
-      return freezeAutoencoder(config, await loadRun(config.from));
+      return freezeAutoencoder(config, await loadParent(config.from));
     case 'temporal':
-      return freezeImageModel(config, await loadRun(config.from));
+      return freezeImageModel(config, await loadParent(config.from));
     default:
       return config satisfies never;
   }
 }
 
-async function freezeAutoencoder(config: ImageStageConfig, parent: LoadedRun): Promise<Frozen> {
+async function freezeAutoencoder(config: ImageStageConfig, parent: LoadedModels): Promise<Frozen> {
   const {autoencoder} = parent;
-  if (autoencoder.config.latentChannels !== config.unet.inChannels) {
+  // Without a UNet of its own the stage goes on from its parent's.
+  const unet = config.unet ? undefined : parent.unet;
+  const inChannels = (config.unet ?? unet?.config)?.inChannels;
+  if (inChannels === undefined)
     throw new UserError(
-      `unet.inChannels is ${config.unet.inChannels}, but the autoencoder of ${config.from} has ${autoencoder.config.latentChannels} latent channels: make them equal.`,
+      `The image stage has no "unet", and ${config.from} has none to go on from: describe one, or set "from" to an image run or imported models.`,
+    );
+  if (unet?.config.temporal)
+    throw new UserError(`The image stage goes on from an image model, but ${config.from} is a video model.`);
+  if (autoencoder.config.latentChannels !== inChannels) {
+    throw new UserError(
+      `unet.inChannels is ${inChannels}, but the autoencoder of ${config.from} has ${autoencoder.config.latentChannels} latent channels: make them equal.`,
     );
   }
   const scaleFactor =
     parent.scaleFactor ?? autoencoder.config.scaleFactor ?? (await measureScaleFactor(config, autoencoder));
-  return {parent: origin(parent), autoencoder, scaleFactor, diffusion: config.diffusion};
+  const diffusion = config.diffusion ?? (unet && parent.diffusion) ?? diffusionSchema.parse({});
+  if (unet && config.diffusion && parent.diffusion)
+    refuseOtherDiffusion(config.diffusion, parent.diffusion, config.from);
+  return {parent: origin(parent), autoencoder, scaleFactor, diffusion, ...(unet ? {unet} : {})};
 }
 
-async function freezeImageModel(config: TemporalStageConfig, parent: LoadedRun): Promise<Frozen> {
+async function freezeImageModel(config: TemporalStageConfig, parent: LoadedModels): Promise<Frozen> {
   const {autoencoder, unet, diffusion, scaleFactor} = parent;
-  if (!unet || !diffusion || scaleFactor === undefined || parent.config.stage !== 'image') {
+  if (!unet || !diffusion || scaleFactor === undefined || unet.config.temporal) {
     throw new UserError(
-      `The temporal stage starts from an image run, but ${config.from} is of stage "${parent.config.stage}": set "from" to an image run.`,
+      `The temporal stage starts from an image model, but ${config.from} is of stage "${parent.stage}": set "from" to an image run or imported models.`,
     );
   }
   if (config.diffusion) refuseOtherDiffusion(config.diffusion, diffusion, config.from);
@@ -61,7 +75,7 @@ function refuseOtherDiffusion(wanted: Frozen['diffusion'], has: Frozen['diffusio
 const MEASURED_BATCHES = 4;
 
 /** 1 / standard deviation of the latents of the first batches (latent-diffusion's scale_by_std). */
-async function measureScaleFactor(config: ImageStageConfig, autoencoder: LoadedRun['autoencoder']): Promise<number> {
+async function measureScaleFactor(config: ImageStageConfig, autoencoder: LoadedModels['autoencoder']): Promise<number> {
   const model = buildAutoencoder({autoencoder});
   const data = batches(trainingData(config), {seed: config.run.seed});
   let [count, sum, squares] = [0, 0, 0];
@@ -86,8 +100,4 @@ async function measureScaleFactor(config: ImageStageConfig, autoencoder: LoadedR
   return Math.fround(1 / deviation);
 }
 
-const origin = ({checkpoint, config, step}: LoadedRun): Frozen['parent'] => ({
-  path: checkpoint,
-  stage: config.stage,
-  step,
-});
+const origin = ({checkpoint, stage, step}: LoadedModels): Frozen['parent'] => ({path: checkpoint, stage, step});

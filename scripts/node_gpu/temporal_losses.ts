@@ -4,6 +4,7 @@
 import {fileURLToPath} from 'node:url';
 import pino from 'pino';
 import type {VideoBatch} from '../../datasets/index.ts';
+import {diffusionSchema} from '../../src/config/common.ts';
 import {loadConfig} from '../../src/config/load.ts';
 import type {
   AutoencoderStageConfig,
@@ -116,13 +117,15 @@ function experiment(scale: Scale, steps: number): {config: TemporalStageConfig; 
   const config = configOf('temporal', set);
   const {autoencoder, run} = configOf('autoencoder', scale.autoencoder);
   const image = configOf('image', scale.image);
+  const {unet} = image;
+  if (!unet) throw new Error('The image configuration has no UNet of its own.');
   const parent = {path: 'untrained', stage: 'image', step: 0};
   const frozen: Frozen = {
     parent,
     autoencoder: {config: autoencoder, weights: weightsOf(new AutoencoderKL(autoencoder), run.seed)},
     scaleFactor: 1,
-    unet: {config: image.unet, weights: weightsOf(new UNet(image.unet), image.run.seed)},
-    diffusion: image.diffusion,
+    unet: {config: unet, weights: weightsOf(new UNet(unet), image.run.seed)},
+    diffusion: image.diffusion ?? diffusionSchema.parse({}),
   };
   return {config, frozen};
 }

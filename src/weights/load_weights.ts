@@ -111,6 +111,27 @@ export async function loadWeights(
   return report;
 }
 
+/** A weight's values in main memory, in TensorFlow.js's axis order. */
+export interface HostWeight {
+  readonly shape: readonly number[];
+  readonly layout: WeightSpec['layout'];
+  readonly data: Float32Array;
+}
+
+/** The same weights without an engine: float32 values by path. @throws UserError listing every kind of key that does not fit. */
+export async function readWeights(
+  specs: readonly WeightSpec[],
+  source: WeightSource,
+  options: KeyOptions & {allow?: {missing?: boolean; unexpected?: boolean}},
+): Promise<Map<string, HostWeight>> {
+  const report = matchKeys(specs, source, options);
+  refuseMismatch(report, source.path, options.allow);
+  const weights = new Map<string, HostWeight>();
+  for (const [name, {path, shape, layout}] of report.matched)
+    weights.set(path, {shape, layout, data: fromTorch(f32(await source.read(name)), shape, layout)});
+  return weights;
+}
+
 const LISTED = 6;
 
 function listed(names: readonly string[], what: string): string {

@@ -1,75 +1,150 @@
-// Folders as diffusers saves them: unet/, vae/ and text_encoder/, each with a config.json and one safetensors file or its
-// shards. They are read into our configurations and sources of weights.
-import {existsSync, readFileSync, statSync} from 'node:fs';
+// Model folders: diffusers' own layout (unet/, vae/, text_encoder/, tokenizer/, scheduler/, each model with a config.json and
+// one safetensors file or its shards), and beside it what a video model adds: temporal/, the layers over time under Stable
+// Video Diffusion's names, and temporal_text_encoder/ with temporal_tokenizer/ where those layers have a text of their own.
+import {existsSync} from 'node:fs';
 import path from 'node:path';
-import type {AutoencoderConfig, TextEncoderConfig, UNetConfig} from '../models/index.ts';
+import type {Prediction} from '../diffusion/index.ts';
+import type {
+  AutoencoderConfig,
+  TemporalConfig,
+  TextEncoderConfig,
+  TokenizerOptions,
+  UNetConfig,
+} from '../models/index.ts';
 import {UserError} from '../platform/user_error.ts';
-import {explained} from './file_errors.ts';
 import {textPathOf} from './import_weights.ts';
+import {type Json, readJson} from './json_file.ts';
 import {fromDiffusers} from './key_maps/diffusers.ts';
 import {
   autoencoderFromDiffusers,
   textEncoderFromTransformers,
   unetFromDiffusers,
 } from './key_maps/diffusers_configs.ts';
+import {type DiffusionSettings, diffusionFromDiffusers} from './key_maps/scheduler_config.ts';
+import {temporalClassName, temporalFromJson} from './key_maps/temporal_config.ts';
 
-type PathOf = (name: string) => string | undefined;
+export type {DiffusionSettings};
 
-/** One model of a folder: what to build, the file to open, and the names in it. */
-export type FolderModel =
-  | {readonly part: 'unet'; readonly config: UNetConfig; readonly file: string; readonly pathOf: PathOf}
-  | {readonly part: 'vae'; readonly config: AutoencoderConfig; readonly file: string; readonly pathOf: PathOf}
-  | {readonly part: 'text'; readonly config: TextEncoderConfig; readonly file: string; readonly pathOf: PathOf};
-
-const MAX_CONFIG_BYTES = 2 ** 20;
-const stems = ['diffusion_pytorch_model', 'model'];
-
-/**
- * The models of a diffusers folder (or of one model's own folder). `variant` picks files such as `model.fp16.safetensors`.
- * @throws UserError where there is no model, or a configuration without weights.
- */
-export async function readModelFolder(folder: string, {variant}: {variant?: string} = {}): Promise<FolderModel[]> {
-  const places = existsSync(path.join(folder, 'config.json'))
-    ? [folder]
-    : ['unet', 'vae', 'text_encoder'].map(name => path.join(folder, name));
-  const found = places.filter(place => existsSync(path.join(place, 'config.json')));
-  if (found.length === 0)
-    throw new UserError(
-      `${folder} is no diffusers folder: neither it nor unet/, vae/, text_encoder/ in it holds a config.json.`,
-    );
-  return Promise.all(found.map(place => readOne(place, variant)));
+/** One model of a folder: what to build, the file to open (an index where there are shards), and the names in it. */
+export interface FolderModel<Config> {
+  readonly folder: string;
+  readonly config: Config;
+  readonly file: string;
+  readonly pathOf: (name: string) => string | undefined;
 }
 
-async function readOne(folder: string, variant: string | undefined): Promise<FolderModel> {
+/** A text encoder's tokenizer: its folder, and how short texts are filled. */
+export interface FolderTokenizer {
+  readonly folder: string;
+  readonly options: TokenizerOptions;
+}
+
+export interface ModelFolder {
+  readonly path: string;
+  /** The image model's UNet; `temporal` has the layers over time apart. */
+  readonly unet?: FolderModel<UNetConfig>;
+  readonly temporal?: FolderModel<TemporalConfig>;
+  readonly vae?: FolderModel<AutoencoderConfig>;
+  readonly text?: FolderModel<TextEncoderConfig>;
+  readonly tokenizer?: FolderTokenizer;
+  /** The text of the temporal layers, where it is not that of the spatial ones. */
+  readonly temporalText?: FolderModel<TextEncoderConfig>;
+  readonly temporalTokenizer?: FolderTokenizer;
+  readonly diffusion?: DiffusionSettings;
+  /** The x4 upscaler's: how noise is put on the low-resolution images. */
+  readonly lowResolution?: DiffusionSettings;
+}
+
+export interface ModelFolderOptions {
+  /** Picks files such as `model.fp16.safetensors`. */
+  readonly variant?: string | undefined;
+  /** What the network predicts, where the folder says it wrongly or not at all. */
+  readonly prediction?: Prediction | undefined;
+}
+
+/** Whether a path is a folder that `readModelFolder` reads. */
+export function isModelFolder(folder: string): boolean {
+  return places(folder).length > 0;
+}
+
+/**
+ * What a model folder (or one model's own folder) holds; no weight is read.
+ * @throws UserError where there is no model, or a configuration without weights.
+ */
+export async function readModelFolder(folder: string, options: ModelFolderOptions = {}): Promise<ModelFolder> {
+  const found = places(folder);
+  if (found.length === 0)
+    throw new UserError(
+      `${folder} is no model folder: neither it nor unet/, vae/, text_encoder/ in it holds a config.json.`,
+    );
+  let models: ModelFolder = {path: folder};
+  for (const place of found) models = {...models, ...(await readOne(place, options.variant))};
+  const {prediction} = options;
+  const scheduler = await schedulerIn(path.join(folder, 'scheduler'), prediction);
+  const lowResolution = await schedulerIn(path.join(folder, 'low_res_scheduler'), undefined);
+  const tokenizer = await tokenizerIn(path.join(folder, 'tokenizer'), models.text?.config);
+  const temporalTokenizer = await tokenizerIn(path.join(folder, 'temporal_tokenizer'), models.temporalText?.config);
+  return {
+    ...models,
+    ...(scheduler ? {diffusion: scheduler} : {}),
+    ...(lowResolution ? {lowResolution} : {}),
+    ...(tokenizer ? {tokenizer} : {}),
+    ...(temporalTokenizer ? {temporalTokenizer} : {}),
+  };
+}
+
+const parts = ['unet', 'vae', 'text_encoder', 'temporal', 'temporal_text_encoder'] as const;
+
+function places(folder: string): string[] {
+  const configured = (place: string) => existsSync(path.join(place, 'config.json'));
+  return configured(folder) ? [folder] : parts.map(part => path.join(folder, part)).filter(configured);
+}
+
+async function readOne(folder: string, variant: string | undefined): Promise<Partial<ModelFolder>> {
   const configFile = path.join(folder, 'config.json');
-  const config = await explained('read', configFile, async () => parseConfig(configFile));
-  const file = weightFile(folder, variant);
+  const config = await readJson(configFile);
   const kind = String(config._class_name ?? (Array.isArray(config.architectures) ? config.architectures[0] : ''));
+  const common = () => ({folder, file: weightFile(folder, variant)});
   if (/^UNet(2DCondition|SpatioTemporalCondition)Model$/.test(kind))
-    return {part: 'unet', config: unetFromDiffusers(config), file, pathOf: fromDiffusers};
+    return {unet: {...common(), config: unetFromDiffusers(config, configFile), pathOf: fromDiffusers}};
   if (/^AutoencoderKL(TemporalDecoder)?$/.test(kind))
-    return {part: 'vae', config: autoencoderFromDiffusers(config), file, pathOf: fromDiffusers};
-  if (/^CLIPTextModel/.test(kind))
-    return {part: 'text', config: textEncoderFromTransformers(config), file, pathOf: textPathOf};
+    return {vae: {...common(), config: autoencoderFromDiffusers(config, configFile), pathOf: fromDiffusers}};
+  if (kind === temporalClassName)
+    return {temporal: {...common(), config: temporalFromJson(config, configFile), pathOf: fromDiffusers}};
+  if (/^CLIPTextModel/.test(kind)) {
+    const text = {...common(), config: textEncoderFromTransformers(config, configFile), pathOf: textPathOf};
+    return path.basename(folder) === 'temporal_text_encoder' ? {temporalText: text} : {text};
+  }
   throw new UserError(
-    `${configFile} is of a "${kind}", expected UNet2DConditionModel, UNetSpatioTemporalConditionModel, AutoencoderKL, AutoencoderKLTemporalDecoder or CLIPTextModel.`,
+    `${configFile} is of a "${kind}", expected UNet2DConditionModel, UNetSpatioTemporalConditionModel, AutoencoderKL, AutoencoderKLTemporalDecoder, CLIPTextModel or ${temporalClassName}.`,
   );
 }
 
-function parseConfig(file: string): Record<string, unknown> {
-  const {size} = statSync(file);
-  if (size > MAX_CONFIG_BYTES)
-    throw new UserError(`${file} has ${size} bytes, more than a model's configuration can have (${MAX_CONFIG_BYTES}).`);
-  let config: unknown;
-  try {
-    config = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    throw new UserError(`${file} is no JSON: ${error instanceof Error ? error.message : error}.`);
-  }
-  if (typeof config !== 'object' || config === null || Array.isArray(config))
-    throw new UserError(`${file} must hold a JSON object.`);
-  return config as Record<string, unknown>;
+async function schedulerIn(folder: string, prediction: Prediction | undefined): Promise<DiffusionSettings | undefined> {
+  const file = path.join(folder, 'scheduler_config.json');
+  return existsSync(file) ? diffusionFromDiffusers(await readJson(file), file, prediction) : undefined;
 }
+
+async function tokenizerIn(folder: string, text: TextEncoderConfig | undefined): Promise<FolderTokenizer | undefined> {
+  const has = (name: string) => existsSync(path.join(folder, name));
+  if (!has('tokenizer.json') && !(has('vocab.json') && has('merges.txt'))) return undefined;
+  const padding = (await padTokenIn(folder)) ?? (text?.activation === 'gelu' ? '!' : '<|endoftext|>');
+  return {folder, options: {length: text?.tokens ?? 77, padding: padding === '!' ? 'zero' : 'end'}};
+}
+
+/** What fills short texts: a name, or an object that holds it. */
+async function padTokenIn(folder: string): Promise<string | undefined> {
+  for (const name of ['special_tokens_map.json', 'tokenizer_config.json']) {
+    const file = path.join(folder, name);
+    if (!existsSync(file)) continue;
+    const {pad_token: token} = await readJson(file);
+    if (typeof token === 'string') return token;
+    if (typeof token === 'object' && token !== null && 'content' in token) return String((token as Json).content);
+  }
+  return undefined;
+}
+
+const stems = ['diffusion_pytorch_model', 'model'];
 
 function weightFile(folder: string, variant: string | undefined): string {
   const infix = variant ? `.${variant}` : '';
@@ -84,6 +159,6 @@ function weightFile(folder: string, variant: string | undefined): string {
   );
   const why = pickled
     ? 'only a pickle (.bin), which is not read: save it anew with safe_serialization=True'
-    : 'no safetensors file';
+    : `no safetensors file${variant ? ` of the variant "${variant}"` : ''}`;
   throw new UserError(`${folder} holds ${why}.`);
 }

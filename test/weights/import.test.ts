@@ -266,8 +266,8 @@ describe('folders', () => {
       return [spec.path, toFloatDtype(hostF32(shape, values), 'F16')] as const;
     });
     await writeSafetensors(file, tensors, {metadata: {format: 'pt'}});
-    const [model] = await readModelFolder(path.join(folder, 'sd'));
-    if (model?.part !== 'unet') throw new Error('no UNet was found');
+    const {unet: model} = await readModelFolder(path.join(folder, 'sd'));
+    if (!model) throw new Error('no UNet was found');
     const unet = new UNet(model.config);
     const source = await openSafetensors(model.file);
     await loadWeights(unet, source, {pathOf: model.pathOf});
@@ -278,7 +278,7 @@ describe('folders', () => {
   });
 
   test('what is missing is said', async () => {
-    await expect(readModelFolder(folder)).rejects.toThrow('no diffusers folder');
+    await expect(readModelFolder(folder)).rejects.toThrow('no model folder');
     const place = path.join(folder, 'broken');
     mkdirSync(place);
     writeFileSync(path.join(place, 'config.json'), '{');

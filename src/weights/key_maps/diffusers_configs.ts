@@ -4,17 +4,57 @@ import {UserError} from '../../platform/user_error.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** A configuration and the name of its file. */
+interface Labelled {
+  readonly config: Json;
+  readonly label: string;
+}
+
+/** What a UNet's configuration may say beside what is read, each with the only value that is known here. */
+const unetFixed: Json = {
+  act_fn: 'silu',
+  addition_embed_type: null,
+  center_input_sample: false,
+  class_embed_type: null,
+  conv_in_kernel: 3,
+  conv_out_kernel: 3,
+  downsample_padding: 1,
+  dual_cross_attention: false,
+  encoder_hid_dim: null,
+  flip_sin_to_cos: true,
+  freq_shift: 0,
+  mid_block_type: 'UNetMidBlock2DCrossAttn',
+  norm_eps: 1e-5,
+  resnet_time_scale_shift: 'default',
+  time_embedding_type: 'positional',
+  transformer_layers_per_block: 1,
+};
+
+/** @throws UserError for the first key that asks for what is not built here. */
+function refuseUnknown({config, label}: Labelled, fixed: Json): void {
+  for (const [key, only] of Object.entries(fixed)) {
+    const value = config[key];
+    // Older files leave out, or write null for, what newer ones name.
+    if (value !== undefined && value !== null && value !== only)
+      throw new UserError(
+        `${label}: "${key}" is ${JSON.stringify(value)}; only ${JSON.stringify(only)} is known here.`,
+      );
+  }
+}
+
 /** A UNet's config.json (UNet2DConditionModel or UNetSpatioTemporalConditionModel). @throws UserError for what is not one. */
-export function unetFromDiffusers(config: Json): UNetConfig {
+export function unetFromDiffusers(json: Json, label = 'config.json'): UNetConfig {
+  const config = {config: json, label};
+  refuseUnknown(config, unetFixed);
   const channels = numbers(config, 'block_out_channels');
   const downTypes = texts(config, 'down_block_types');
   const video = downTypes.some(type => type.includes('SpatioTemporal'));
   const levels = channels.length;
   // diffusers calls the number of heads attention_head_dim, and kept the name.
-  const heads = config.num_attention_heads ?? config.attention_head_dim ?? 8;
-  const crossOnly = Array.isArray(config.only_cross_attention) ? config.only_cross_attention.map(Boolean) : undefined;
+  const heads = json.num_attention_heads ?? json.attention_head_dim ?? 8;
+  const crossOnly = Array.isArray(json.only_cross_attention) ? json.only_cross_attention.map(Boolean) : undefined;
   const attention = downTypes.map(type => type.startsWith('CrossAttn'));
-  const classes = config.num_class_embeds;
+  const classes = json.num_class_embeds;
   return {
     inChannels: number(config, 'in_channels'),
     outChannels: number(config, 'out_channels'),
@@ -23,7 +63,7 @@ export function unetFromDiffusers(config: Json): UNetConfig {
     attention,
     heads: Array.isArray(heads) ? heads.map(Number) : Array<number>(levels).fill(Number(heads)),
     crossAttentionDim: number(config, 'cross_attention_dim'),
-    linearProjection: video || config.use_linear_projection === true,
+    linearProjection: video || json.use_linear_projection === true,
     normGroups: number(config, 'norm_num_groups', 32),
     ...(crossOnly ? {crossOnly} : {}),
     ...(typeof classes === 'number' ? {classEmbedding: classes} : {}),
@@ -32,7 +72,7 @@ export function unetFromDiffusers(config: Json): UNetConfig {
 }
 
 /** What SVD's UNet has beyond an image model's. */
-function videoParts(config: Json, attention: readonly boolean[]): Partial<UNetConfig> {
+function videoParts(config: Labelled, attention: readonly boolean[]): Partial<UNetConfig> {
   const dim = number(config, 'addition_time_embed_dim');
   return {
     addedNumbers: {count: number(config, 'projection_class_embeddings_input_dim') / dim, dim},
@@ -43,16 +83,19 @@ function videoParts(config: Json, attention: readonly boolean[]): Partial<UNetCo
 }
 
 /** An autoencoder's config.json (AutoencoderKL or AutoencoderKLTemporalDecoder). @throws UserError for what is not one. */
-export function autoencoderFromDiffusers(config: Json): AutoencoderConfig {
-  const temporal = 'num_frames' in config || config._class_name === 'AutoencoderKLTemporalDecoder';
-  const scale = config.scaling_factor;
+export function autoencoderFromDiffusers(json: Json, label = 'config.json'): AutoencoderConfig {
+  const config = {config: json, label};
+  refuseUnknown(config, {act_fn: 'silu'});
+  const temporal = 'num_frames' in json || json._class_name === 'AutoencoderKLTemporalDecoder';
+  const scale = json.scaling_factor;
   return {
     channels: numbers(config, 'block_out_channels'),
     layersPerBlock: number(config, 'layers_per_block', 1),
     latentChannels: number(config, 'latent_channels', 4),
     normGroups: number(config, 'norm_num_groups', 32),
-    midAttention: config.mid_block_add_attention !== false,
-    ...(typeof scale === 'number' ? {scaleFactor: scale} : {}),
+    midAttention: json.mid_block_add_attention !== false,
+    // diffusers' own default, which older files leave out.
+    scaleFactor: typeof scale === 'number' && scale > 0 ? scale : 0.18215,
     ...(temporal
       ? {
           postQuantConv: false,
@@ -63,10 +106,11 @@ export function autoencoderFromDiffusers(config: Json): AutoencoderConfig {
 }
 
 /** A text encoder's config.json (CLIPTextModel). @throws UserError for what is not one. */
-export function textEncoderFromTransformers(config: Json): TextEncoderConfig {
-  const activation = config.hidden_act ?? 'quick_gelu';
+export function textEncoderFromTransformers(json: Json, label = 'config.json'): TextEncoderConfig {
+  const config = {config: json, label};
+  const activation = json.hidden_act ?? 'quick_gelu';
   if (activation !== 'gelu' && activation !== 'quick_gelu') {
-    throw new UserError(`config.json: "hidden_act" must be gelu or quick_gelu, got ${JSON.stringify(activation)}.`);
+    throw new UserError(`${label}: "hidden_act" must be gelu or quick_gelu, got ${JSON.stringify(activation)}.`);
   }
   const end = number(config, 'eos_token_id', 49407);
   return {
@@ -82,25 +126,25 @@ export function textEncoderFromTransformers(config: Json): TextEncoderConfig {
   };
 }
 
-function number(config: Json, key: string, otherwise?: number): number {
+function number({config, label}: Labelled, key: string, otherwise?: number): number {
   const value = config[key] ?? otherwise;
   if (typeof value !== 'number' || !Number.isFinite(value))
-    throw new UserError(`config.json: "${key}" must be a number, got ${JSON.stringify(config[key])}.`);
+    throw new UserError(`${label}: "${key}" must be a number, got ${JSON.stringify(config[key])}.`);
   return value;
 }
 
-function numbers(config: Json, key: string): number[] {
+function numbers({config, label}: Labelled, key: string): number[] {
   const value = config[key];
   if (!Array.isArray(value) || value.length > 16 || !value.every(item => Number.isInteger(item))) {
-    throw new UserError(`config.json: "${key}" must be a list of integers, got ${JSON.stringify(value)}.`);
+    throw new UserError(`${label}: "${key}" must be a list of integers, got ${JSON.stringify(value)}.`);
   }
   return value as number[];
 }
 
-function texts(config: Json, key: string): string[] {
+function texts({config, label}: Labelled, key: string): string[] {
   const value = config[key];
   if (!Array.isArray(value) || value.length > 16 || !value.every(item => typeof item === 'string')) {
-    throw new UserError(`config.json: "${key}" must be a list of names, got ${JSON.stringify(value)}.`);
+    throw new UserError(`${label}: "${key}" must be a list of names, got ${JSON.stringify(value)}.`);
   }
   return value as string[];
 }

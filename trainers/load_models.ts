@@ -1,0 +1,124 @@
+// What a later stage starts from and what is sampled, wherever it lies: a run of this project, or a folder of published
+// models (`video-ldm import` writes one; any diffusers folder is one).
+import {existsSync} from 'node:fs';
+import type {NamedTensors} from '../checkpoints/index.ts';
+import type {Block, WeightSpec} from '../src/layers/block.ts';
+import {
+  type AutoencoderConfig,
+  AutoencoderKL,
+  readTokenizer,
+  type TemporalConfig,
+  TextEncoder,
+  type TextEncoderConfig,
+  type TokenizerFiles,
+  type TokenizerOptions,
+  UNet,
+  type UNetConfig,
+} from '../src/models/index.ts';
+import {UserError} from '../src/platform/user_error.ts';
+import {readWeights} from '../src/weights/load_weights.ts';
+import {type DiffusionSettings, type FolderModel, isModelFolder, readModelFolder} from '../src/weights/model_folder.ts';
+import {withSafetensors} from '../src/weights/safetensors.ts';
+
+type Weights = NamedTensors<Float32Array>;
+
+/** A model's configuration and all its weights, in main memory. */
+export interface HostModel<Config> {
+  readonly config: Config;
+  readonly weights: Weights;
+}
+
+/** A text encoder and the tokenizer that belongs to it. */
+export interface HostText extends HostModel<TextEncoderConfig> {
+  readonly tokenizer: TokenizerFiles;
+  readonly tokenizerOptions: TokenizerOptions;
+}
+
+/** Models that belong together, as a run or a model folder holds them. */
+export interface LoadedModels {
+  readonly path: string;
+  /** The checkpoint that the weights are of; the folder itself for published models. */
+  readonly checkpoint: string;
+  readonly step: number;
+  /** The stage that trained them last; `imported` for a model folder. */
+  readonly stage: string;
+  readonly autoencoder: HostModel<AutoencoderConfig>;
+  /** The diffusion model with all its weights; its configuration has `temporal` where it is a video model. */
+  readonly unet?: HostModel<UNetConfig>;
+  readonly diffusion?: DiffusionSettings;
+  /** latents = rawLatents x this; unknown before it is measured. */
+  readonly scaleFactor?: number;
+  readonly text?: HostText;
+  /** The text of the temporal layers, where it is not that of the spatial ones. */
+  readonly temporalText?: HostText;
+}
+
+/**
+ * The models of a model folder, every key accounted for.
+ * @throws UserError where it has no autoencoder, a text encoder without a tokenizer, or weights that do not fit.
+ */
+export async function loadModelFolder(folder: string): Promise<LoadedModels> {
+  const {unet, temporal, vae, text, tokenizer, temporalText, temporalTokenizer, diffusion} =
+    await readModelFolder(folder);
+  if (!vae)
+    throw new UserError(`${folder} has no autoencoder (vae/): import a whole model, or put its vae folder there.`);
+  if (unet && !diffusion)
+    throw new UserError(
+      `${folder} has no scheduler/scheduler_config.json, without which its noise schedule and target are unknown: import it with --prediction eps or v.`,
+    );
+  const autoencoder = await hostModel(vae, new AutoencoderKL(vae.config));
+  const textOf = async (model: typeof text, files: typeof tokenizer, place: string) => {
+    if (!model) return undefined;
+    if (!files)
+      throw new UserError(`${folder} has a text encoder but no ${place}/: put its vocab.json and merges.txt there.`);
+    return {
+      ...(await hostModel(model, new TextEncoder(model.config))),
+      tokenizer: readTokenizer(files.folder),
+      tokenizerOptions: files.options,
+    };
+  };
+  const [spatialText, ownText] = [
+    await textOf(text, tokenizer, 'tokenizer'),
+    await textOf(temporalText, temporalTokenizer, 'temporal_tokenizer'),
+  ];
+  const {scaleFactor} = vae.config;
+  return {
+    path: folder,
+    checkpoint: folder,
+    step: 0,
+    stage: 'imported',
+    autoencoder,
+    ...(unet ? {unet: await hostUNet(unet, temporal)} : {}),
+    ...(diffusion ? {diffusion} : {}),
+    ...(scaleFactor === undefined ? {} : {scaleFactor}),
+    ...(spatialText ? {text: spatialText} : {}),
+    ...(ownText ? {temporalText: ownText} : {}),
+  };
+}
+
+/** The UNet with the layers over time of a file of their own, where there is one. */
+async function hostUNet(
+  unet: FolderModel<UNetConfig>,
+  temporal: FolderModel<TemporalConfig> | undefined,
+): Promise<HostModel<UNetConfig>> {
+  if (!temporal) return hostModel(unet, new UNet(unet.config));
+  const config = {...unet.config, temporal: temporal.config};
+  const model = new UNet(config);
+  const spatial = await hostModel(unet, model, ({part}) => part === 'spatial');
+  const over = await hostModel(temporal, model, ({part}) => part === 'temporal');
+  return {config, weights: new Map([...spatial.weights, ...over.weights])};
+}
+
+async function hostModel<Config>(
+  {config, file, pathOf}: Pick<FolderModel<Config>, 'config' | 'file' | 'pathOf'>,
+  model: Block,
+  wanted?: (spec: WeightSpec) => boolean,
+): Promise<HostModel<Config>> {
+  const options = {pathOf, ...(wanted ? {wanted} : {})};
+  return {config, weights: await withSafetensors(file, open => readWeights(model.weightSpecs(), open, options))};
+}
+
+/** Whether `from` names published models rather than a run. */
+export function namesModelFolder(where: string): boolean {
+  return !existsSync(`${where}/checkpoints`) && !existsSync(`${where}/state.json`) && isModelFolder(where);
+}
