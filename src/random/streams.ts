@@ -20,6 +20,9 @@ export const streams = {
   offsetNoise: 15,
   ancestral: 16,
   synthetic: 17,
+  samplingPrediction: 24,
+  samplingInterpolation: 25,
+  samplingUpsampler: 26,
 } as const;
 
 export type StreamName = keyof typeof streams;

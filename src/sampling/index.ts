@@ -1,3 +1,14 @@
 // Sampling: noise -> latents -> frames.
 export {decodeLatents} from './decode_latents.ts';
+export {frameRange, type GivenFrames, givenTensor, withGiven} from './given_frames.ts';
+export {type Guidance, guidedDenoise, type UNetConditions} from './guided_denoise.ts';
+export {
+  INTERPOLATION,
+  type InterpolateOptions,
+  interpolatedLength,
+  interpolateFrames,
+  interpolationWindows,
+} from './interpolate_frames.ts';
+export {type PredictOptions, predictFrames, predictionWindows} from './predict_frames.ts';
 export {type LatentDiffusion, type SampleOptions, sampleLatents} from './sample_latents.ts';
+export {type NoisePlace, type SamplingPart, windowNoise} from './sampling_noise.ts';
