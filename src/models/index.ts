@@ -1,5 +1,17 @@
 // The models: networks built from configurations, and the representations they speak.
 export {type AutoencoderConfig, AutoencoderKL, type TemporalDecoderConfig} from './autoencoder.ts';
+export {
+  type ConditionBox,
+  ConditionEncoder,
+  type ConditionName,
+  type Conditions,
+  type ConditionsConfig,
+  type ConditionTensors,
+  conditionNames,
+  type EncodedConditions,
+  type LabelConfig,
+  type TokenizerConfig,
+} from './conditions.ts';
 export {PatchDiscriminator, VideoDiscriminator} from './discriminators.ts';
 export {Lpips, lpipsPathOf} from './lpips.ts';
 export {countParameters, countPart, type ParameterCount} from './parameters.ts';
@@ -7,5 +19,6 @@ export {autoencoderPresets, unetPresets, videoLdmTemporal} from './presets.ts';
 export * from './representations.ts';
 export {TextEncoder, type TextEncoderConfig, textEncoderPresets} from './text_encoder.ts';
 export {readTokenizer, Tokenizer, type TokenizerFiles, type TokenizerOptions} from './tokenizer.ts';
-export {UNet, type UNetInputs} from './unet.ts';
+export {repeatRows, UNet, type UNetInputs} from './unet.ts';
 export {checkUNetConfig, headsAt, type TemporalConfig, type UNetConfig} from './unet_config.ts';
+export {WordTokenizer} from './word_tokenizer.ts';

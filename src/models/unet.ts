@@ -212,7 +212,7 @@ export class UNet extends Block<{config: UNetConfig}> {
 }
 
 /** Each row `times` over, in place: [B,...] -> [B x times,...]. */
-function repeatRows<R extends tf.Rank>(x: tf.Tensor<R>, times: number): tf.Tensor<R> {
+export function repeatRows<R extends tf.Rank>(x: tf.Tensor<R>, times: number): tf.Tensor<R> {
   if (times === 1) return x;
   const [b = 1, ...rest] = x.shape;
   const tiled = tf.tile(tf.reshape(x, [b, 1, ...rest]), [1, times, ...rest.map(() => 1)]);
