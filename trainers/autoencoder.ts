@@ -5,20 +5,23 @@ import type {AutoencoderStageConfig} from '../src/config/schema.ts';
 import {noiseTensor} from '../src/diffusion/index.ts';
 import {AutoencoderKL, pixelsToFrames, sampleRawLatents} from '../src/models/index.ts';
 import * as tf from '../src/tf.ts';
+import {growFrom} from './frozen.ts';
 import {batchPixels, placeOf} from './latents.ts';
 import {meanFigures} from './mean_figures.ts';
+import {newAutoencoder} from './networks.ts';
 import {previewFiles} from './preview_files.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
 
 type Inputs = {pixels: tf.Tensor4D; noise: tf.Tensor4D};
 
-export function autoencoderRecipe({config, heldOut}: StageContext<AutoencoderStageConfig>): Recipe<Inputs> {
+export function autoencoderRecipe({config, frozen, heldOut}: StageContext<AutoencoderStageConfig>): Recipe<Inputs> {
   const {seed} = config.run;
-  const autoencoder = new AutoencoderKL(config.autoencoder).allocate(seed);
+  const network = new AutoencoderKL(newAutoencoder(config, frozen ?? {}));
+  const autoencoder = growFrom(network, frozen?.autoencoder, 'autoencoder', seed);
   const latentShape = ([n, h, w]: number[]): [number, number, number, number] => {
     const {factor} = autoencoder;
-    return [n!, h! / factor, w! / factor, config.autoencoder.latentChannels];
+    return [n!, h! / factor, w! / factor, autoencoder.config.latentChannels];
   };
 
   return {

@@ -12,7 +12,8 @@ import {
 } from '../src/export/index.ts';
 import type {AutoencoderConfig} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
-import {type LoadedRun, loadRun} from './load_run.ts';
+import {type LoadedRun, loadRun, needAutoencoder} from './load_run.ts';
+import type {Weights} from './parts.ts';
 
 export interface ExportRunOptions {
   /** Run folder, or a checkpoint folder in it. */
@@ -70,7 +71,7 @@ async function single(
     return exportComponent({component, config: unet.config}, valuesOf(unet.weights), out, {...options, sizes});
   }
   const model: ComponentModel = {component, config: autoencoder};
-  return exportComponent(model, valuesOf(loaded.autoencoder.weights), out, {
+  return exportComponent(model, valuesOf(needAutoencoder(loaded).weights), out, {
     ...options,
     sizes: {batch: 1, height, width},
   });
@@ -88,7 +89,7 @@ async function pipeline(
   const {components} = await exportPipeline(
     {
       unet: {config: unet.config, values: valuesOf(unet.weights)},
-      autoencoder: {config: autoencoder, values: valuesOf(loaded.autoencoder.weights)},
+      autoencoder: {config: autoencoder, values: valuesOf(needAutoencoder(loaded).weights)},
     },
     folder,
     {
@@ -105,11 +106,13 @@ async function pipeline(
 }
 
 /** The autoencoder with its scale factor, and the sizes that the run was trained at. */
-function shapesOf({autoencoder, scaleFactor, config}: LoadedRun): {
+function shapesOf(loaded: LoadedRun): {
   autoencoder: AutoencoderConfig;
   latentSize: [number, number];
   frames: number;
 } {
+  const {scaleFactor, config} = loaded;
+  const autoencoder = needAutoencoder(loaded);
   const factor = 2 ** (autoencoder.config.channels.length - 1);
   const [height, width] = config.data.size;
   return {
@@ -125,7 +128,7 @@ function needUNet({unet, path: run, config}: LoadedRun): NonNullable<LoadedRun['
   return unet;
 }
 
-function valuesOf(weights: LoadedRun['autoencoder']['weights']): WeightValues {
+function valuesOf(weights: Weights): WeightValues {
   return ({path: name}) => {
     const found = weights.get(name);
     if (!found) throw new UserError(`The run has no weight ${name}.`);

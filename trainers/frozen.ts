@@ -1,60 +1,62 @@
-// What a run reads and never changes: the weights and settings of its parent, copied into the run's own folder before the
-// first step, so that a run needs no other folder to go on. Written and verified as a checkpoint is.
-import {type LoadedState, loadLatest, type NamedTensors, writeCheckpoint} from '../checkpoints/index.ts';
-import type {TemporalStageConfig} from '../src/config/schema.ts';
-import type {Prediction, ScheduleConfig} from '../src/diffusion/index.ts';
+// What a run reads and never changes: the parts of its parent, copied into the run's own folder before the first step, so that
+// a run needs no other folder to go on. Written and verified as a checkpoint is.
+import {type LoadedState, loadLatest, writeCheckpoint} from '../checkpoints/index.ts';
 import type {Block, WeightSpec} from '../src/layers/block.ts';
-import {
-  type AutoencoderConfig,
-  AutoencoderKL,
-  type TemporalConfig,
-  UNet,
-  type UNetConfig,
-} from '../src/models/index.ts';
+import {type AutoencoderConfig, AutoencoderKL} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import * as tf from '../src/tf.ts';
+import {
+  type HostModel,
+  type HostText,
+  type NetworkName,
+  networkNames,
+  type Parts,
+  partLabels,
+  type Weights,
+} from './parts.ts';
 
-type Weights = NamedTensors<Float32Array>;
-
-export interface DiffusionSettings {
-  readonly schedule: ScheduleConfig;
-  readonly prediction: Prediction;
-}
-
-export interface Frozen {
-  /** Where it came from: folder, step and SHA-256 of the weights. */
+export interface Frozen extends Parts {
+  /** Where it came from: a checkpoint's folder, or an imported model's. */
   readonly parent: {readonly path: string; readonly stage: string; readonly step: number};
-  readonly autoencoder: {readonly config: AutoencoderConfig; readonly weights: Weights};
-  /** latents = rawLatents x this. */
-  readonly scaleFactor: number;
-  /** The image model, where the stage starts from one. */
-  readonly unet?: {readonly config: UNetConfig; readonly weights: Weights};
-  readonly diffusion: DiffusionSettings;
 }
 
-/** The settings beside the weights, as `state.json` keeps them. */
-interface FrozenSettings {
-  parent: Frozen['parent'];
-  autoencoder: AutoencoderConfig;
-  scaleFactor: number;
-  unet?: UNetConfig;
-  diffusion: DiffusionSettings;
+/** A tokenizer as JSON has it. */
+interface StoredTokenizer {
+  vocabulary: [token: string, id: number][];
+  merges: readonly string[];
+  options: HostText['tokenizerOptions'];
 }
+
+/** The settings beside the weights, as `state.json` keeps them: the networks' configurations under their names. */
+interface FrozenSettings extends Omit<Frozen, NetworkName> {
+  networks: {[Name in NetworkName]?: NonNullable<Parts[Name]>['config'] | undefined};
+  tokenizers: {text?: StoredTokenizer | undefined; temporalText?: StoredTokenizer | undefined};
+}
+
+/** Files of the networks beside the UNet's, which is the folder's model. */
+const companionNames = {
+  autoencoder: 'autoencoder',
+  text: 'text_encoder',
+  temporalText: 'temporal_text_encoder',
+} as const satisfies Record<Exclude<NetworkName, 'unet'>, string>;
 
 export async function writeFrozen(folder: string, frozen: Frozen): Promise<void> {
-  const {parent, autoencoder, scaleFactor, unet, diffusion} = frozen;
+  const {autoencoder, unet, text, temporalText, ...rest} = frozen;
+  const networks = {autoencoder, text, temporalText};
   const settings: FrozenSettings = {
-    parent,
-    autoencoder: autoencoder.config,
-    scaleFactor,
-    diffusion,
-    ...(unet ? {unet: unet.config} : {}),
+    ...rest,
+    networks: Object.fromEntries(networkNames.map(name => [name, frozen[name]?.config])),
+    tokenizers: {text: stored(text), temporalText: stored(temporalText)},
   };
+  const companions = Object.entries(companionNames).flatMap(([name, file]) => {
+    const network = networks[name as keyof typeof networks];
+    return network ? [[file, network.weights] as const] : [];
+  });
   const state: LoadedState = {
     stage: 'frozen',
     step: 0,
     weights: unet?.weights ?? new Map(),
-    companions: {autoencoder: autoencoder.weights},
+    companions: Object.fromEntries(companions),
     optimizers: {},
     data: null,
     metrics: {},
@@ -70,45 +72,62 @@ export async function readFrozen(folder: string): Promise<Frozen | undefined> {
   if (!found) return undefined;
   const {weights, companions, config} = found.state;
   // Its hash was checked: this is what writeFrozen put there.
-  const {parent, autoencoder, scaleFactor, unet, diffusion} = config as object as FrozenSettings;
+  const {networks, tokenizers, ...settings} = config as object as FrozenSettings;
+  const beside = (name: keyof typeof companionNames) => companions?.[companionNames[name]] ?? new Map();
+  const text = (name: 'text' | 'temporalText'): HostText | undefined => {
+    const [own, tokenizer] = [networks[name], tokenizers[name]];
+    if (!own || !tokenizer) return undefined;
+    const {vocabulary, merges, options: tokenizerOptions} = tokenizer;
+    const files = {vocabulary: new Map(vocabulary), merges};
+    return {config: own, weights: beside(name), tokenizer: files, tokenizerOptions};
+  };
   return {
-    parent,
-    autoencoder: {config: autoencoder, weights: companions?.autoencoder ?? new Map()},
-    scaleFactor,
-    diffusion,
-    ...(unet ? {unet: {config: unet, weights}} : {}),
+    ...settings,
+    autoencoder: networks.autoencoder && {config: networks.autoencoder, weights: beside('autoencoder')},
+    unet: networks.unet && {config: networks.unet, weights},
+    text: text('text'),
+    temporalText: text('temporalText'),
   };
 }
 
-export function needFrozen(frozen: Frozen | undefined): Frozen {
-  if (!frozen) throw new Error('This stage has a parent, whose weights were not loaded.');
-  return frozen;
+function stored(text: HostText | undefined): StoredTokenizer | undefined {
+  if (!text) return undefined;
+  const {vocabulary, merges} = text.tokenizer;
+  return {vocabulary: [...vocabulary], merges, options: text.tokenizerOptions};
+}
+
+/** The parts that a recipe reads. @throws UserError where its parent had none of one. */
+export function needFrozen<Name extends keyof Parts>(
+  frozen: Frozen | undefined,
+  ...names: Name[]
+): {readonly [N in Name]: NonNullable<Parts[N]>} {
+  const missing = names.find(name => frozen?.[name] === undefined);
+  if (missing) throw new UserError(`This stage has no ${partLabels[missing]}: set "from" to a parent that has one.`);
+  return frozen as {readonly [N in Name]: NonNullable<Parts[N]>};
 }
 
 /** The frozen autoencoder, allocated. */
-export function buildAutoencoder({autoencoder: {config, weights}}: Pick<Frozen, 'autoencoder'>): AutoencoderKL {
+export function buildAutoencoder({
+  autoencoder: {config, weights},
+}: {
+  readonly autoencoder: HostModel<AutoencoderConfig>;
+}): AutoencoderKL {
   const autoencoder = new AutoencoderKL(config);
   autoencoder.trainable = false;
   return allocateExactly(autoencoder, weights, 'autoencoder');
 }
 
-/** The image model's UNet with temporal layers interleaved: spatial weights from the parent, temporal ones new. */
-export function buildVideoUNet(
-  {unet}: Frozen,
-  temporal: TemporalStageConfig['temporal'],
-  {seed, frames}: {seed: number; frames: number},
-): UNet {
-  if (!unet)
-    throw new UserError(
-      'The temporal stage starts from an image model, but its parent has none: set "from" to an image run.',
-    );
-  const video = new UNet({...unet.config, temporal: temporalConfig(temporal, frames)}).allocate(seed);
-  return allocateExactly(video, unet.weights, 'image model', spec => spec.part === 'spatial');
-}
-
-/** The layers' own configuration: one alpha per frame needs to know how many frames there are. */
-export function temporalConfig({alpha, ...rest}: TemporalStageConfig['temporal'], frames: number): TemporalConfig {
-  return {...rest, alpha: {...alpha, ...(alpha.per === 'frame' ? {frames} : {})}};
+/** A network of new weights, or one that grows out of its parent's: what is spatial comes from there, layers over time may be new. */
+export function growFrom<B extends Block>(
+  network: B,
+  parent: HostModel<unknown> | undefined,
+  label: string,
+  seed: number,
+): B {
+  network.allocate(seed);
+  if (!parent) return network;
+  const {weights} = parent;
+  return allocateExactly(network, weights, label, ({path, part}) => part === 'spatial' || weights.has(path));
 }
 
 /**

@@ -4,21 +4,19 @@ import type {ImageStageConfig} from '../src/config/schema.ts';
 import {type Denoise, diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
 import {UNet} from '../src/models/index.ts';
 import * as tf from '../src/tf.ts';
-import {allocateExactly, buildAutoencoder, needFrozen} from './frozen.ts';
+import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
 import {heldOutLoss} from './held_out_loss.ts';
 import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
+import {imageUNet} from './networks.ts';
 import {previewSamples} from './preview_samples.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
 
 export function imageRecipe({config, frozen: maybe, heldOut}: StageContext<ImageStageConfig>): Recipe<DiffusionInputs> {
   const {seed} = config.run;
-  const frozen = needFrozen(maybe);
+  const frozen = needFrozen(maybe, 'autoencoder', 'scaleFactor', 'diffusion');
   const autoencoder = buildAutoencoder(frozen);
-  // A UNet of its own, or the parent's to go on from.
-  const unet = config.unet
-    ? new UNet(config.unet).allocate(seed)
-    : allocateExactly(new UNet(frozen.unet!.config), frozen.unet!.weights, "parent's UNet");
+  const unet = growFrom(new UNet(imageUNet(config, maybe ?? {})), maybe?.unet, 'image model', seed);
   const schedule = makeSchedule(frozen.diffusion.schedule);
   const {prediction} = frozen.diffusion;
   const denoise: Denoise = (noisy, timesteps) => unet.forward({latents: noisy, timesteps, mode: 'image'});

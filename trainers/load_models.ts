@@ -1,72 +1,43 @@
 // What a later stage starts from and what is sampled, wherever it lies: a run of this project, or a folder of published
 // models (`video-ldm import` writes one; any diffusers folder is one).
 import {existsSync} from 'node:fs';
-import type {NamedTensors} from '../checkpoints/index.ts';
 import type {Block, WeightSpec} from '../src/layers/block.ts';
 import {
-  type AutoencoderConfig,
   AutoencoderKL,
   readTokenizer,
   type TemporalConfig,
   TextEncoder,
-  type TextEncoderConfig,
-  type TokenizerFiles,
-  type TokenizerOptions,
   UNet,
   type UNetConfig,
 } from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {readWeights} from '../src/weights/load_weights.ts';
-import {type DiffusionSettings, type FolderModel, isModelFolder, readModelFolder} from '../src/weights/model_folder.ts';
+import {type FolderModel, isModelFolder, readModelFolder} from '../src/weights/model_folder.ts';
 import {withSafetensors} from '../src/weights/safetensors.ts';
-
-type Weights = NamedTensors<Float32Array>;
-
-/** A model's configuration and all its weights, in main memory. */
-export interface HostModel<Config> {
-  readonly config: Config;
-  readonly weights: Weights;
-}
-
-/** A text encoder and the tokenizer that belongs to it. */
-export interface HostText extends HostModel<TextEncoderConfig> {
-  readonly tokenizer: TokenizerFiles;
-  readonly tokenizerOptions: TokenizerOptions;
-}
+import type {HostModel, Parts} from './parts.ts';
 
 /** Models that belong together, as a run or a model folder holds them. */
-export interface LoadedModels {
+export interface LoadedModels extends Parts {
   readonly path: string;
   /** The checkpoint that the weights are of; the folder itself for published models. */
   readonly checkpoint: string;
   readonly step: number;
   /** The stage that trained them last; `imported` for a model folder. */
   readonly stage: string;
-  readonly autoencoder: HostModel<AutoencoderConfig>;
-  /** The diffusion model with all its weights; its configuration has `temporal` where it is a video model. */
-  readonly unet?: HostModel<UNetConfig>;
-  readonly diffusion?: DiffusionSettings;
-  /** latents = rawLatents x this; unknown before it is measured. */
-  readonly scaleFactor?: number;
-  readonly text?: HostText;
-  /** The text of the temporal layers, where it is not that of the spatial ones. */
-  readonly temporalText?: HostText;
 }
 
 /**
  * The models of a model folder, every key accounted for.
- * @throws UserError where it has no autoencoder, a text encoder without a tokenizer, or weights that do not fit.
+ * @throws UserError where it has a UNet without a schedule, a text encoder without a tokenizer, or weights that do not fit.
  */
 export async function loadModelFolder(folder: string): Promise<LoadedModels> {
-  const {unet, temporal, vae, text, tokenizer, temporalText, temporalTokenizer, diffusion} =
+  const {unet, temporal, vae, text, tokenizer, temporalText, temporalTokenizer, diffusion, lowResolution} =
     await readModelFolder(folder);
-  if (!vae)
-    throw new UserError(`${folder} has no autoencoder (vae/): import a whole model, or put its vae folder there.`);
   if (unet && !diffusion)
     throw new UserError(
       `${folder} has no scheduler/scheduler_config.json, without which its noise schedule and target are unknown: import it with --prediction eps or v.`,
     );
-  const autoencoder = await hostModel(vae, new AutoencoderKL(vae.config));
+  const autoencoder = vae && (await hostModel(vae, new AutoencoderKL(vae.config)));
   const textOf = async (model: typeof text, files: typeof tokenizer, place: string) => {
     if (!model) return undefined;
     if (!files)
@@ -81,18 +52,19 @@ export async function loadModelFolder(folder: string): Promise<LoadedModels> {
     await textOf(text, tokenizer, 'tokenizer'),
     await textOf(temporalText, temporalTokenizer, 'temporal_tokenizer'),
   ];
-  const {scaleFactor} = vae.config;
+  const scaleFactor = vae?.config.scaleFactor;
   return {
     path: folder,
     checkpoint: folder,
     step: 0,
     stage: 'imported',
     autoencoder,
-    ...(unet ? {unet: await hostUNet(unet, temporal)} : {}),
-    ...(diffusion ? {diffusion} : {}),
-    ...(scaleFactor === undefined ? {} : {scaleFactor}),
-    ...(spatialText ? {text: spatialText} : {}),
-    ...(ownText ? {temporalText: ownText} : {}),
+    unet: unet && (await hostUNet(unet, temporal)),
+    diffusion,
+    lowResolution,
+    scaleFactor,
+    text: spatialText,
+    temporalText: ownText,
   };
 }
 

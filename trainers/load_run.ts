@@ -1,15 +1,16 @@
 // A run folder (or one checkpoint in it) as models.
 import {existsSync} from 'node:fs';
 import path from 'node:path';
-import {type LoadedState, loadCheckpoint, loadLatest, type NamedTensors} from '../checkpoints/index.ts';
+import {type LoadedState, loadCheckpoint, loadLatest} from '../checkpoints/index.ts';
 import type {StageConfig} from '../src/config/schema.ts';
 import {UserError} from '../src/platform/user_error.ts';
-import {type Frozen, readFrozen, temporalConfig} from './frozen.ts';
+import {type Frozen, readFrozen} from './frozen.ts';
 import {type LoadedModels, loadModelFolder, namesModelFolder} from './load_models.ts';
+import {diffusionFor, trainedNetwork} from './networks.ts';
+import type {Parts, Weights} from './parts.ts';
 import {runFolderAt} from './run_folder.ts';
 
-type Weights = NamedTensors<Float32Array>;
-
+/** All networks of a run with all their weights, trained and frozen. */
 export interface LoadedRun extends LoadedModels {
   readonly config: StageConfig;
 }
@@ -44,21 +45,20 @@ export async function loadRun(where: string, which: 'ema' | 'raw' = 'ema'): Prom
 }
 
 /** The checkpoint was written by this code and its hash checked: its configuration is one that the schema accepted. */
-function contents(
-  state: LoadedState,
-  trained: Weights,
-  frozen: Frozen | undefined,
-): Omit<LoadedRun, 'path' | 'checkpoint' | 'step' | 'stage'> {
+function contents(state: LoadedState, trained: Weights, frozen: Frozen | undefined): Parts & {config: StageConfig} {
   const config = state.config as object as StageConfig;
-  if (config.stage === 'autoencoder') return {config, autoencoder: {config: config.autoencoder, weights: trained}};
-  if (!frozen)
+  if (!frozen && 'from' in config && config.from !== undefined)
     throw new UserError(
       `The run ${config.run.name} lacks its folder "frozen", without which its weights are not whole: restore it.`,
     );
-  const {autoencoder, diffusion, scaleFactor} = frozen;
-  const common = {config, autoencoder, diffusion, scaleFactor};
-  if (config.stage === 'image')
-    return {...common, unet: {config: config.unet ?? frozen.unet!.config, weights: trained}};
-  const unet = {...frozen.unet!.config, temporal: temporalConfig(config.temporal, config.data.frames)};
-  return {...common, unet: {config: unet, weights: new Map([...frozen.unet!.weights, ...trained])}};
+  const parts: Parts = frozen ?? {diffusion: diffusionFor(config, {})};
+  const {name, config: network} = trainedNetwork(config, parts);
+  // What trains lies over what the parent brought.
+  return {...parts, config, [name]: {config: network, weights: new Map([...(parts[name]?.weights ?? []), ...trained])}};
+}
+
+/** The autoencoder that frames of the run pass through. @throws UserError for one in pixel space. */
+export function needAutoencoder({autoencoder, path: run, config}: LoadedRun): NonNullable<LoadedRun['autoencoder']> {
+  if (!autoencoder) throw new UserError(`${run} is of stage "${config.stage}" in pixel space and has no autoencoder.`);
+  return autoencoder;
 }

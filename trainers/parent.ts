@@ -1,69 +1,86 @@
-// From a parent run to what a stage freezes of it, once, before its first step.
-import {batches} from '../datasets/index.ts';
-import {diffusionSchema} from '../src/config/common.ts';
-import type {ImageStageConfig, StageConfig, TemporalStageConfig} from '../src/config/schema.ts';
+// From what `from` names to what a stage takes of it, once, before its first step. Which stage may start from what is data.
+import type {StageConfig, StageName} from '../src/config/schema.ts';
 import {UserError} from '../src/platform/user_error.ts';
-import {trainingData} from './data.ts';
-import {buildAutoencoder, type Frozen} from './frozen.ts';
-import {encodeBatch} from './latents.ts';
+import type {Frozen} from './frozen.ts';
 import type {LoadedModels} from './load_models.ts';
 import {loadParent} from './load_run.ts';
+import {diffusionFor, trainedNetwork} from './networks.ts';
+import {type DiffusionSettings, type NetworkName, networkNames, type Parts, partLabels} from './parts.ts';
+import {measureScaleFactor} from './scale_factor.ts';
 
-/** What the stage of `config` freezes; undefined for a stage that starts from nothing. */
+/** What a stage may start from, and what it takes of it. */
+interface ParentRule {
+  /** Stages of parent runs. */
+  readonly stages: readonly StageName[];
+  /** Networks the parent must have; a parent run, or an imported folder (diffusers' layout) that has them. */
+  readonly needs: readonly NetworkName[];
+  /** Networks taken where the parent has them. */
+  readonly takes: readonly NetworkName[];
+  /** Which kind of UNet it goes on from. */
+  readonly unet?: 'image' | 'video';
+}
+
+export const parentRules = {
+  autoencoder: {stages: ['autoencoder'], needs: ['autoencoder'], takes: []},
+  image: {
+    stages: ['autoencoder', 'image'],
+    needs: ['autoencoder'],
+    takes: ['unet', 'text', 'temporalText'],
+    unet: 'image',
+  },
+  temporal: {stages: ['image'], needs: ['autoencoder', 'unet'], takes: ['text', 'temporalText'], unet: 'image'},
+} as const satisfies Record<StageName, ParentRule>;
+
+/** What the stage of `config` takes of its parent; undefined for a run that starts from nothing. */
 export async function freezeParent(config: StageConfig): Promise<Frozen | undefined> {
-  switch (config.stage) {
-    case 'autoencoder':
-      return undefined;
-    case 'image':
-      return freezeAutoencoder(config, await loadParent(config.from));
-    case 'temporal':
-      return freezeImageModel(config, await loadParent(config.from));
-    default:
-      return config satisfies never;
+  const from = 'from' in config ? config.from : undefined;
+  if (from === undefined) {
+    trainedNetwork(config, {});
+    return undefined;
   }
-}
-
-async function freezeAutoencoder(config: ImageStageConfig, parent: LoadedModels): Promise<Frozen> {
-  const {autoencoder} = parent;
-  // Without a UNet of its own the stage goes on from its parent's.
-  const unet = config.unet ? undefined : parent.unet;
-  const inChannels = (config.unet ?? unet?.config)?.inChannels;
-  if (inChannels === undefined)
-    throw new UserError(
-      `The image stage has no "unet", and ${config.from} has none to go on from: describe one, or set "from" to an image run or imported models.`,
-    );
-  if (unet?.config.temporal)
-    throw new UserError(`The image stage goes on from an image model, but ${config.from} is a video model.`);
-  if (autoencoder.config.latentChannels !== inChannels) {
-    throw new UserError(
-      `unet.inChannels is ${inChannels}, but the autoencoder of ${config.from} has ${autoencoder.config.latentChannels} latent channels: make them equal.`,
-    );
-  }
+  const rule: ParentRule = parentRules[config.stage];
+  const parent = await loadParent(from);
+  refuseOtherParent(config.stage, rule, parent, from);
+  const wanted = new Set([...rule.needs, ...rule.takes]);
+  const taken: Parts = Object.fromEntries(
+    networkNames.map(name => [name, wanted.has(name) ? parent[name] : undefined]),
+  );
+  const network = trainedNetwork(config, taken);
+  const diffusion = diffusionFor(config, {...taken, diffusion: parent.diffusion});
+  // The paper trains image and video with one schedule and one target.
+  if ('diffusion' in config && config.diffusion && diffusion) refuseOtherDiffusion(config.diffusion, diffusion, from);
+  const {checkpoint: path, stage, step, lowResolution} = parent;
+  const frozen = {...taken, parent: {path, stage, step}, diffusion, ...(taken.unet ? {lowResolution} : {})};
+  const {autoencoder} = taken;
+  if (network.name !== 'unet' || !autoencoder) return frozen;
   const scaleFactor =
-    parent.scaleFactor ?? autoencoder.config.scaleFactor ?? (await measureScaleFactor(config, autoencoder));
-  const diffusion = config.diffusion ?? (unet && parent.diffusion) ?? diffusionSchema.parse({});
-  if (unet && config.diffusion && parent.diffusion)
-    refuseOtherDiffusion(config.diffusion, parent.diffusion, config.from);
-  return {parent: origin(parent), autoencoder, scaleFactor, diffusion, ...(unet ? {unet} : {})};
+    parent.scaleFactor ?? autoencoder.config.scaleFactor ?? (await measureScaleFactor(config, autoencoder, from));
+  return {...frozen, scaleFactor};
 }
 
-async function freezeImageModel(config: TemporalStageConfig, parent: LoadedModels): Promise<Frozen> {
-  const {autoencoder, unet, diffusion, scaleFactor} = parent;
-  if (!unet || !diffusion || scaleFactor === undefined || unet.config.temporal) {
+function refuseOtherParent(stage: StageName, rule: ParentRule, parent: LoadedModels, from: string): void {
+  const expected = `a run of stage ${rule.stages.map(name => `"${name}"`).join(' or ')}`;
+  if (parent.stage !== 'imported' && !rule.stages.some(name => name === parent.stage))
     throw new UserError(
-      `The temporal stage starts from an image model, but ${config.from} is of stage "${parent.stage}": set "from" to an image run or imported models.`,
+      `from: the stage "${stage}" starts from ${expected}, but ${from} is of stage "${parent.stage}": set "from" to such a run.`,
     );
-  }
-  if (config.diffusion) refuseOtherDiffusion(config.diffusion, diffusion, config.from);
-  return {parent: origin(parent), autoencoder, scaleFactor, unet, diffusion};
+  const {unet} = parent;
+  if (rule.unet && unet && (unet.config.temporal ? 'video' : 'image') !== rule.unet)
+    throw new UserError(
+      `from: the stage "${stage}" goes on from ${rule.unet === 'image' ? 'an image' : 'a video'} model, but the UNet of ${from} is ${unet.config.temporal ? 'a video' : 'an image'} model's: set "from" to ${expected}.`,
+    );
+  const missing = rule.needs.find(name => !parent[name]);
+  if (missing)
+    throw new UserError(
+      `from: the stage "${stage}" needs the ${partLabels[missing]} of its parent, but ${from} has none: set "from" to ${expected}, or to an imported model that has one.`,
+    );
 }
 
-/** The paper trains image and video with the same noise schedule and target. */
-function refuseOtherDiffusion(wanted: Frozen['diffusion'], has: Frozen['diffusion'], from: string): void {
+function refuseOtherDiffusion(wanted: DiffusionSettings, has: DiffusionSettings, from: string): void {
   const refuse = (field: string, now: unknown, before: unknown) => {
     if (now !== before)
       throw new UserError(
-        `diffusion.${field} is ${now}, but the image model of ${from} was trained with ${before}: a video model keeps its image model's.`,
+        `diffusion.${field} is ${now}, but the model of ${from} was trained with ${before}: a stage keeps its parent's; leave "diffusion" out.`,
       );
   };
   refuse('prediction', wanted.prediction, has.prediction);
@@ -71,33 +88,3 @@ function refuseOtherDiffusion(wanted: Frozen['diffusion'], has: Frozen['diffusio
     refuse(`schedule.${field}`, wanted.schedule[field], has.schedule[field]);
   }
 }
-
-const MEASURED_BATCHES = 4;
-
-/** 1 / standard deviation of the latents of the first batches (latent-diffusion's scale_by_std). */
-async function measureScaleFactor(config: ImageStageConfig, autoencoder: LoadedModels['autoencoder']): Promise<number> {
-  const model = buildAutoencoder({autoencoder});
-  const data = batches(trainingData(config), {seed: config.run.seed});
-  let [count, sum, squares] = [0, 0, 0];
-  for (let i = 0; i < MEASURED_BATCHES; i++) {
-    const next = await data.next();
-    if (next.done) break;
-    const latents = encodeBatch(model, 1, next.value);
-    for (const value of await latents.data()) {
-      count += 1;
-      sum += value;
-      squares += value * value;
-    }
-    latents.dispose();
-  }
-  await data.return(undefined);
-  model.dispose();
-  const deviation = Math.sqrt(squares / count - (sum / count) ** 2);
-  if (!(deviation > 0))
-    throw new UserError(
-      `The autoencoder of ${config.from} gives constant latents (standard deviation ${deviation}): train it longer, or set autoencoder.scaleFactor.`,
-    );
-  return Math.fround(1 / deviation);
-}
-
-const origin = ({checkpoint, stage, step}: LoadedModels): Frozen['parent'] => ({path: checkpoint, stage, step});

@@ -8,7 +8,7 @@ import {AutoencoderKL, UNet} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {decodeLatents, sampleLatents} from '../src/sampling/index.ts';
 import {allocateExactly, buildAutoencoder} from './frozen.ts';
-import {loadRun} from './load_run.ts';
+import {loadRun, needAutoencoder} from './load_run.ts';
 
 export interface SampleRunOptions {
   /** Run folder, or a checkpoint folder in it. */
@@ -58,8 +58,8 @@ export async function sampleRun(
     ? new UNet(weights.config).allocate(seed)
     : allocateExactly(new UNet(weights.config), weights.weights, 'model');
   const autoencoder = options.untrained
-    ? new AutoencoderKL(loaded.autoencoder.config).allocate(seed)
-    : buildAutoencoder(loaded);
+    ? new AutoencoderKL(needAutoencoder(loaded).config).allocate(seed)
+    : buildAutoencoder({autoencoder: needAutoencoder(loaded)});
   const [height, width] = config.data.size;
   const latentSize = [height / autoencoder.factor, width / autoencoder.factor] as const;
   const schedule = makeSchedule(diffusion.schedule);

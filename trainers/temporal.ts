@@ -2,11 +2,13 @@
 // frozen (Video LDM, section 3.1 and eq. 2). Same noise schedule and target as the image model.
 import type {TemporalStageConfig} from '../src/config/schema.ts';
 import {type Denoise, diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
+import {UNet} from '../src/models/index.ts';
 import {permutation} from '../src/random/index.ts';
 import * as tf from '../src/tf.ts';
-import {buildAutoencoder, buildVideoUNet, needFrozen} from './frozen.ts';
+import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
 import {heldOutLoss} from './held_out_loss.ts';
 import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
+import {videoUNet} from './networks.ts';
 import {previewSamples} from './preview_samples.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
@@ -17,11 +19,11 @@ export function temporalRecipe({
   heldOut,
 }: StageContext<TemporalStageConfig>): Recipe<DiffusionInputs> {
   const {seed} = config.run;
-  const frozen = needFrozen(maybe);
+  const frozen = needFrozen(maybe, 'autoencoder', 'unet', 'scaleFactor', 'diffusion');
   const {prediction} = frozen.diffusion;
   const schedule = makeSchedule(frozen.diffusion.schedule);
   const autoencoder = buildAutoencoder(frozen);
-  const unet = buildVideoUNet(frozen, config.temporal, {seed, frames: config.data.frames});
+  const unet = growFrom(new UNet(videoUNet(config, frozen)), frozen.unet, 'image model', seed);
   unet.trainWhere(({part}) => part === 'temporal');
 
   const asVideo: Denoise = (noisy, timesteps) => unet.forward({latents: noisy, timesteps});

@@ -4,7 +4,6 @@
 import {fileURLToPath} from 'node:url';
 import pino from 'pino';
 import type {VideoBatch} from '../../datasets/index.ts';
-import {diffusionSchema} from '../../src/config/common.ts';
 import {loadConfig} from '../../src/config/load.ts';
 import type {
   AutoencoderStageConfig,
@@ -18,7 +17,9 @@ import {AutoencoderKL, UNet} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
 import type {Frozen} from '../../trainers/frozen.ts';
 import {runLoop} from '../../trainers/loop.ts';
+import {diffusionFor, imageUNet, newAutoencoder} from '../../trainers/networks.ts';
 import {disposeSlots, makeSlots} from '../../trainers/optimizer.ts';
+import type {Weights} from '../../trainers/parts.ts';
 import {neverStop} from '../../trainers/stop_request.ts';
 import {temporalRecipe} from '../../trainers/temporal.ts';
 
@@ -115,17 +116,19 @@ function experiment(scale: Scale, steps: number): {config: TemporalStageConfig; 
     ...[`train.steps=${steps}`, 'log.every=1', `heldOut.every=${steps + 1}`, `checkpoint.every=${steps + 1}`],
   ];
   const config = configOf('temporal', set);
-  const {autoencoder, run} = configOf('autoencoder', scale.autoencoder);
+  const autoencoder = configOf('autoencoder', scale.autoencoder);
   const image = configOf('image', scale.image);
-  const {unet} = image;
-  if (!unet) throw new Error('The image configuration has no UNet of its own.');
+  const networks = {autoencoder: newAutoencoder(autoencoder, {}), unet: imageUNet(image, {})};
   const parent = {path: 'untrained', stage: 'image', step: 0};
   const frozen: Frozen = {
     parent,
-    autoencoder: {config: autoencoder, weights: weightsOf(new AutoencoderKL(autoencoder), run.seed)},
+    autoencoder: {
+      config: networks.autoencoder,
+      weights: weightsOf(new AutoencoderKL(networks.autoencoder), autoencoder.run.seed),
+    },
     scaleFactor: 1,
-    unet: {config: unet, weights: weightsOf(new UNet(unet), image.run.seed)},
-    diffusion: image.diffusion ?? diffusionSchema.parse({}),
+    unet: {config: networks.unet, weights: weightsOf(new UNet(networks.unet), image.run.seed)},
+    diffusion: diffusionFor(image, {}),
   };
   return {config, frozen};
 }
@@ -144,7 +147,7 @@ function configOf<S extends keyof Configs>(stage: S, set: readonly string[] = []
 }
 
 /** A model's initial values, and nothing left on the engine. */
-function weightsOf(model: Block, seed: number): Frozen['autoencoder']['weights'] {
+function weightsOf(model: Block, seed: number): Weights {
   const variables = model.allocate(seed).namedWeights();
   const weights = new Map(
     model.weightSpecs().map(({path, shape, layout}) => {

@@ -88,7 +88,10 @@ export const previewSchema = z.strictObject({
 
 export const logSchema = z.strictObject({every: count.default(10)}).prefault({});
 
-export const fromRun = z.string().min(1).describe('folder of the parent run, or of one of its checkpoints');
+export const fromParent = z
+  .string()
+  .min(1)
+  .describe("folder of the parent run, of one of its checkpoints, or of an imported model (diffusers' layout)");
 
 /** What every stage has besides its models. */
 export const commonShape = {

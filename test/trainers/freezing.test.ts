@@ -31,8 +31,8 @@ test('spatial weights keep their bytes, temporal weights have moved', async () =
   for (const [name, {data: values}] of image.unet!.weights) {
     expect(Buffer.from(video.unet!.weights.get(name)!.data.buffer).equals(Buffer.from(values.buffer)), name).toBe(true);
   }
-  for (const [name, {data: values}] of image.autoencoder.weights) {
-    expect(video.autoencoder.weights.get(name)!.data, name).toEqual(values);
+  for (const [name, {data: values}] of image.autoencoder!.weights) {
+    expect(video.autoencoder!.weights.get(name)!.data, name).toEqual(values);
   }
   const temporal = [...video.unet!.weights.keys()].filter(name => !image.unet!.weights.has(name));
   expect(temporal.length).toBeGreaterThan(50);

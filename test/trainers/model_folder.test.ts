@@ -28,7 +28,7 @@ test('all of it is read, every key accounted for', async () => {
   const {stage, unet, autoencoder, text, diffusion, scaleFactor} = await loadParent(path.join(folder, 'sd'));
   expect([stage, scaleFactor, diffusion?.prediction]).toEqual(['imported', 0.5, 'v']);
   expect(unet!.weights.size).toBe(specsOf.unet().length);
-  expect(autoencoder.weights.size).toBe(specsOf.vae().length);
+  expect(autoencoder!.weights.size).toBe(specsOf.vae().length);
   expect(text!.weights.size).toBe(specsOf.text().length);
   expect(text!.tokenizerOptions).toEqual({length: 77, padding: 'zero'});
   expect(text!.tokenizer.vocabulary.get('<|endoftext|>')).toBe(515);
@@ -39,7 +39,7 @@ test.each(['image', 'temporal'])('stage %s freezes it by one line of configurati
   const frozen = await freezeParent(config(stage));
   expect(frozen?.parent).toEqual({path: path.join(folder, 'sd'), stage: 'imported', step: 0});
   expect(frozen?.unet?.config.channels).toEqual([8, 16]);
-  expect(frozen?.diffusion.prediction).toBe('v');
+  expect(frozen?.diffusion?.prediction).toBe('v');
   expect(frozen?.scaleFactor).toBe(0.5);
 });
 

@@ -1,13 +1,13 @@
 // Configuration of the stage `image`.
 import {z} from 'zod';
-import {commonShape, diffusionSchema, fromRun} from '../common.ts';
+import {commonShape, diffusionSchema, fromParent} from '../common.ts';
 import {unetSchema} from '../models.ts';
 
 export const imageStage = z.strictObject({
   stage: z.literal('image'),
   ...commonShape,
-  from: fromRun,
-  unet: unetSchema.optional().describe("absent: goes on from the parent's UNet (an image run or imported models)"),
-  diffusion: diffusionSchema.optional().describe("absent: the parent UNet's, or eps with Stable Diffusion's schedule"),
+  from: fromParent,
+  unet: unetSchema.optional().describe('a new UNet; absent where the parent brings one'),
+  diffusion: diffusionSchema.optional().describe("of a new UNet (absent: its defaults); a parent's UNet keeps its own"),
 });
 export type ImageStageConfig = z.infer<typeof imageStage>;

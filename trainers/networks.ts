@@ -1,0 +1,85 @@
+// What each stage's run is as networks: its configuration and its parent's parts together say what to build, in training
+// and when the finished run is read.
+import {diffusionSchema} from '../src/config/common.ts';
+import {type StageConfig, stageSchemas} from '../src/config/schema.ts';
+import type {AutoencoderConfig, TemporalConfig, UNetConfig} from '../src/models/index.ts';
+import {UserError} from '../src/platform/user_error.ts';
+import type {DiffusionSettings, Parts} from './parts.ts';
+
+type Config<Stage extends StageConfig['stage']> = Extract<StageConfig, {stage: Stage}>;
+
+/** The network whose weights a stage's checkpoints hold, and its configuration. */
+export type TrainedNetwork =
+  | {readonly name: 'autoencoder'; readonly config: AutoencoderConfig}
+  | {readonly name: 'unet'; readonly config: UNetConfig};
+
+/** @throws UserError where the configuration and the parent do not make one. */
+export function trainedNetwork(config: StageConfig, parent: Parts): TrainedNetwork {
+  switch (config.stage) {
+    case 'autoencoder':
+      return {name: 'autoencoder', config: newAutoencoder(config, parent)};
+    case 'image':
+      return {name: 'unet', config: imageUNet(config, parent)};
+    case 'temporal':
+      return {name: 'unet', config: videoUNet(config, parent)};
+    default:
+      return config satisfies never;
+  }
+}
+
+/** How a stage's UNet is trained: as its parent's was, or as configured; undefined for a stage without one. */
+export function diffusionFor(config: StageConfig, parent: Parts): DiffusionSettings | undefined {
+  if (!('diffusion' in stageSchemas[config.stage].shape)) return undefined;
+  return (
+    (parent.unet && parent.diffusion) ?? (('diffusion' in config && config.diffusion) || diffusionSchema.parse({}))
+  );
+}
+
+/** The autoencoder that is trained: the parent's, or a new one as configured. */
+export function newAutoencoder(
+  {autoencoder, from}: Pick<Config<'autoencoder'>, 'autoencoder' | 'from'>,
+  parent: Parts,
+): AutoencoderConfig {
+  return ownOrParents<AutoencoderConfig>('autoencoder', autoencoder, parent.autoencoder?.config, from);
+}
+
+/** The UNet of an image stage: the parent's, or a new one as configured. */
+export function imageUNet({unet, from}: Pick<Config<'image'>, 'unet' | 'from'>, parent: Parts): UNetConfig {
+  const config = ownOrParents<UNetConfig>('unet', unet, parent.unet?.config, from);
+  const latentChannels = parent.autoencoder?.config.latentChannels;
+  if (latentChannels !== undefined && latentChannels !== config.inChannels)
+    throw new UserError(
+      `unet.inChannels is ${config.inChannels}, but the autoencoder of ${from} has ${latentChannels} latent channels: make them equal.`,
+    );
+  return config;
+}
+
+/** The image model's UNet with temporal layers interleaved. */
+export function videoUNet({temporal, data}: Pick<Config<'temporal'>, 'temporal' | 'data'>, parent: Parts): UNetConfig {
+  if (!parent.unet) throw new Error("A video UNet grows out of its parent's, which was not taken.");
+  return {...parent.unet.config, temporal: temporalConfig(temporal, data.frames)};
+}
+
+/** The layers' own configuration: one alpha per frame needs to know how many frames there are. */
+export function temporalConfig({alpha, ...rest}: Config<'temporal'>['temporal'], frames: number): TemporalConfig {
+  return {...rest, alpha: {...alpha, ...(alpha.per === 'frame' ? {frames} : {})}};
+}
+
+/** A network is described once: by the parent that brings its weights, or by the configuration. */
+function ownOrParents<C extends object>(
+  field: string,
+  own: C | undefined,
+  parents: C | undefined,
+  from: string | undefined,
+): C {
+  if (own && parents)
+    throw new UserError(
+      `"${field}" is given, but ${from} brings this network with its weights: leave "${field}" out, or start from something that has none.`,
+    );
+  const config = own ?? parents;
+  if (!config)
+    throw new UserError(
+      `"${field}" is missing and ${from ?? 'a run without "from"'} brings none: describe the network.`,
+    );
+  return config;
+}
