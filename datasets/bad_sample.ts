@@ -11,6 +11,7 @@ export const badReasons = {
   missingMember: 'a member that the sample needs is not there',
   badCaption: 'the caption is not UTF-8 text',
   badMetadata: 'the metadata is not what it should be',
+  badLatents: 'the latents or text embedding are not what they should be',
   badShard: 'the shard cannot be read',
   timeout: 'the decoder did not finish in time',
 } as const;

@@ -1,7 +1,6 @@
-// What a trainer receives, and what it may ask for.
+// What a trainer receives.
 import type {JsonValue} from 'webdataset-ts';
 import type {BadReason} from './bad_sample.ts';
-import type {VideoEngine} from './video/video_reader.ts';
 
 /** Where in the data a run is: JSON that resumes exactly after the batch it came with. */
 export type DataPosition = JsonValue;
@@ -63,43 +62,4 @@ export interface BadSampleReport {
   key: string;
   reason: BadReason;
   detail: string;
-}
-
-export interface DataConfig {
-  /** Shards: paths or addresses, brace-expanded. */
-  shards: string | readonly string[];
-  /** T: frames of a clip; 1 takes still images too. */
-  frames: number;
-  /** Frames per second of a clip; the video's own where undefined. */
-  fps?: number;
-  width: number;
-  height: number;
-  batchSize: number;
-  /** Where the crop of a video of another aspect lies. Default `center`. */
-  crop?: 'center' | 'random';
-  /** Mirror half of the clips. Default false. */
-  flip?: boolean;
-  /** Samples shuffled together (shards are always shuffled); 0 keeps the order within shards. Default 1000. */
-  shuffle?: number;
-  /** Go round again at the end. Default true; false gives each sample once and a last, smaller batch. */
-  repeat?: boolean;
-  /** Decoding threads. Data do not depend on it. Default 1. */
-  decoders?: number;
-  /** Batches decoded ahead. Default 2. */
-  prefetch?: number;
-  /** Default `stop`: a run that goes on over damaged data was asked to. */
-  onBadSample?: 'skip' | 'stop';
-  /** Takes latent shards of the encoder with this hash, and no other's; undefined: a stage that needs pixels. */
-  latents?: {encoder: string};
-  /** Gives the text embeddings of shards that have them, of the text encoder with this hash and no other's. */
-  text?: {encoder: string};
-  /** Labels read from KEY.json. Default `night` and `crowdedness`. */
-  labels?: readonly string[];
-  /** `required` makes a sample without KEY.txt a bad one. Default `optional`. */
-  captions?: 'optional' | 'required';
-  /** Videos and images whose shorter side is less are bad samples. Default 8 pixels. */
-  minSide?: number;
-  videoEngine?: VideoEngine | 'auto';
-  /** Milliseconds a decoder may take for one sample. Default 120,000. */
-  decodeTimeoutMs?: number;
 }

@@ -3,22 +3,22 @@ import {Worker} from 'node:worker_threads';
 import {UserError} from '../src/platform/user_error.ts';
 import {compiledUrl} from '../src/platform/worker_url.ts';
 import {BadSample} from './bad_sample.ts';
+import type {ClipWanted} from './clip_cut.ts';
 import type {DecodeAnswer, DecodeJob, DecodeWorkerData} from './decode_worker.ts';
-import type {ClipWanted} from './media.ts';
+import type {ClipDone, WholeWanted} from './media.ts';
 import {busyWords, forget, waitAtExit} from './quiet_exit.ts';
 import type {VideoEngine} from './video/video_reader.ts';
 
 /** A clip in shared memory. */
-export interface DecodedClip {
+export interface DecodedClip extends ClipDone {
   /** RGB uint8 [T,H,W,3], a view on the slot: valid until `release`. */
-  frames: Uint8Array;
-  fps: number;
+  pixels: Uint8Array;
   release(): void;
 }
 
 export interface DecodePool {
   /** Waits for a free slot and a thread. @throws BadSample; the slot is free again then. */
-  decode(bytes: Uint8Array, extension: string, wanted: ClipWanted): Promise<DecodedClip>;
+  decode(bytes: Uint8Array, extension: string, wanted: ClipWanted | WholeWanted): Promise<DecodedClip>;
   close(): Promise<void>;
 }
 
@@ -26,7 +26,7 @@ export interface DecodePoolOptions {
   threads: number;
   /** Clips that may be decoded or waiting to be taken at once: the bound on memory. */
   slots: number;
-  /** Bytes of one clip. */
+  /** Bytes of the largest clip. */
   clipBytes: number;
   engine: VideoEngine | 'auto';
 }
@@ -83,9 +83,11 @@ export function openDecodePool({threads, slots, clipBytes, engine}: DecodePoolOp
     const waiting = take(thread);
     if (waiting === undefined || waiting.job.id !== answer.id) return;
     const {slot, wanted} = waiting.job;
-    if ('fps' in answer) {
-      const view = new Uint8Array(slot, 0, wanted.frames * wanted.height * wanted.width * 3);
-      waiting.resolve({frames: view, fps: answer.fps, release: once(() => releaseSlot(slot))});
+    if ('place' in answer) {
+      const {place, frames} = answer;
+      const {width, height} = 'shape' in wanted ? wanted.shape : wanted.shapes[place.shape]!;
+      const pixels = new Uint8Array(slot, 0, frames * height * width * 3);
+      waiting.resolve({pixels, place, frames, release: once(() => releaseSlot(slot))});
     } else {
       releaseSlot(slot);
       if ('reason' in answer) waiting.reject(new BadSample(answer.reason, answer.detail));

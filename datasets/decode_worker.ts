@@ -1,7 +1,8 @@
 // A decoding thread: takes one sample's bytes, writes its clip into a slot of shared memory, answers with a few numbers.
 import {parentPort, workerData} from 'node:worker_threads';
 import {type BadReason, BadSample} from './bad_sample.ts';
-import {type ClipWanted, decodeMedia} from './media.ts';
+import type {ClipWanted} from './clip_cut.ts';
+import {type ClipDone, decodeMedia, type WholeWanted} from './media.ts';
 import {type BusyWords, whileBusy} from './quiet_exit.ts';
 import {openVideoReader, type VideoEngine, type VideoReader} from './video/video_reader.ts';
 
@@ -9,13 +10,13 @@ export interface DecodeJob {
   id: number;
   bytes: Uint8Array;
   extension: string;
-  wanted: ClipWanted;
-  /** The slot: shared memory of at least one clip. */
+  wanted: ClipWanted | WholeWanted;
+  /** The slot: shared memory of at least the largest clip. */
   slot: SharedArrayBuffer;
 }
 
 export type DecodeAnswer =
-  | {id: number; fps: number}
+  | ({id: number} & ClipDone)
   | {id: number; reason: BadReason; detail: string}
   | {id: number; error: string; user: boolean};
 
@@ -37,10 +38,9 @@ if (parentPort !== null) {
   port.on('message', (job: DecodeJob | 'close') => {
     // Ends by itself: a thread that is terminated while native code runs takes the process down.
     if (job === 'close') return port.close();
-    const size = job.wanted.frames * job.wanted.height * job.wanted.width * 3;
-    const into = new Uint8Array(job.slot, 0, size);
+    const into = new Uint8Array(job.slot);
     whileBusy(busy, thread, () => decodeMedia(job.bytes, job.extension, job.wanted, into, open)).then(
-      done => done !== undefined && port.postMessage({id: job.id, fps: done.fps} satisfies DecodeAnswer),
+      done => done !== undefined && port.postMessage({id: job.id, ...done} satisfies DecodeAnswer),
       (error: unknown) => port.postMessage(answerOf(job.id, error)),
     );
   });

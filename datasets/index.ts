@@ -1,11 +1,14 @@
 // Data for training: shards in, batches of clips out; and the tools that write shards and videos.
 //
 // One sample's way to a batch, in order:
-//   batches.ts       epochs of samples in an order that (seed, epoch, position) fixes; stacks clips; the resume position
-//   sample.ts        which member is the video, caption and metadata checked; where the clip lies, from Philox numbers
-//   decode_pool.ts   threads and their slots of shared memory; results come back in order
-//   decode_worker.ts one thread
-//   media.ts         video, animated image or still -> RGB frames of the wanted size and rate
+//   data_config.ts   what may be asked for: sources with weights, buckets, how clips are cut
+//   sources.ts       epochs of samples of each source, drawn by weight, in an order that (seed, draw) fixes
+//   sample.ts        which member is the video, caption and metadata checked; the random numbers of its clip
+//   ready_clip.ts    decoded, or cut from latents (latent_sample.ts), with its labels and boxes (labels.ts)
+//   decode_pool.ts   threads and their slots of shared memory; decode_worker.ts is one thread
+//   media.ts         video, animated image or still -> RGB frames; clip_cut.ts chooses bucket, rate, start and crop
+//   bucket_batch.ts  clips of one bucket stacked
+//   batches.ts       all of it in order, with the position (position.ts) that resumes after each batch
 //   video/           one VideoReader and one VideoEncoder over node-av and over ffmpeg; previews, contact sheets
 // And into shards: shard_folder.ts, shard_webvid.ts, shard_rds.ts list videos; shard_videos.ts cuts them into clips
 // (camera.ts moves the crop window); inspect_shards.ts says what is in the result.
@@ -15,15 +18,16 @@ export {type BadReason, BadSample, badReasons} from './bad_sample.ts';
 export type {
   BadSampleReport,
   ClipBox,
-  DataConfig,
   DataPosition,
   LatentArrays,
   TextArrays,
   VideoBatch,
 } from './batch.ts';
-export {type BatchesOptions, batches, type HeldOutClips, heldOutClips} from './batches.ts';
+export {type BatchesOptions, batches} from './batches.ts';
 export {type CameraOptions, defaultCamera} from './camera.ts';
 export type {ClipCodec} from './clip_file.ts';
+export type {BucketConfig, DataConfig, SourceConfig} from './data_config.ts';
+export {heldOutClips} from './held_out.ts';
 export {type InspectOptions, inspectShards, type ShardsReport} from './inspect_shards.ts';
 export {type ShardFolderOptions, shardFolder} from './shard_folder.ts';
 export {type ShardRdsOptions, shardRds} from './shard_rds.ts';

@@ -2,7 +2,9 @@
 import {readShards, type Sample} from 'webdataset-ts';
 import {BadSample} from './bad_sample.ts';
 import type {BadSampleReport} from './batch.ts';
+import type {ClipShape, ClipWanted} from './clip_cut.ts';
 import {loadSharp} from './image_library.ts';
+import {cutLatents, latentsMember, latentsRecord} from './latent_sample.ts';
 import {decodeMedia, videoExtensions} from './media.ts';
 import {type CheckedSample, checkSample, memberExtensions} from './sample.ts';
 import {damageTo, readable} from './shard_errors.ts';
@@ -82,13 +84,10 @@ export async function inspectShards(options: InspectOptions): Promise<ShardsRepo
       report.samples++;
       report.bytes += Object.values(sample.members).reduce((sum, member) => sum + member.byteLength, 0);
       try {
-        const checked = checkSample(sample, {
-          ...unusedConfig,
-          shards: options.shards,
-          captions: options.captions ?? 'optional',
-        });
+        const checked = checkSample(sample, {captions: options.captions ?? 'optional'});
         const seen = await look(checked, options.decode ?? true, reader);
-        if (options.sheet !== undefined && rows.length < (options.sheetClips ?? 16))
+        const visible = checked.extension !== latentsMember;
+        if (options.sheet !== undefined && visible && rows.length < (options.sheetClips ?? 16))
           rows.push(await row(checked, seen, reader));
         count(report, checked, seen);
       } catch (error) {
@@ -112,14 +111,18 @@ const listed = ({shard, key}: Sample, {reason, message}: BadSample): BadSampleRe
   detail: message,
 });
 
-/** What checking a sample does not look at. */
-const unusedConfig = {frames: 1, width: 1, height: 1, batchSize: 1} as const;
-
 async function look(
-  {media, extension}: CheckedSample,
+  {media, extension, metadata}: CheckedSample,
   decode: boolean,
   reader: () => Promise<VideoReader>,
 ): Promise<Seen> {
+  if (extension === latentsMember) {
+    const record = latentsRecord(metadata);
+    const {width, height, fps, frames} = record;
+    // All of its frames: what is read is checked.
+    if (decode) cutLatents(media, record, clip({frames, width, height}, 0, fps === 0 ? undefined : fps));
+    return {width, height, fps, frames, duration: fps === 0 ? 0 : frames / fps};
+  }
   if ((videoExtensions as readonly string[]).includes(extension)) {
     const video = await (await reader()).open(media);
     try {
@@ -132,9 +135,9 @@ async function look(
       video.close();
     }
   }
-  const wanted = {frames: 1, fps: undefined, width: 16, height: 16, minSide: 1, timeoutMs: 60_000};
-  const random = {start: 0.9999, x: 0.5, y: 0.5, mirror: 0};
-  await decodeMedia(media, extension, {...wanted, random}, new Uint8Array(16 * 16 * 3), reader);
+  // The last frame: an animation is whole when that can be had.
+  const wanted = clip({frames: 1, width: 16, height: 16}, 0.9999);
+  await decodeMedia(media, extension, wanted, new Uint8Array(16 * 16 * 3), reader);
   const meta = await (await loadSharp())(media).metadata();
   const pages = meta.pages ?? 1;
   const fps = pages === 1 ? 0 : 1000 / (meta.delay?.[0] || 100);
@@ -157,16 +160,16 @@ async function row(
   const height = 64;
   const width = Math.max(16, Math.min(256, Math.round((height * seen.width) / seen.height)));
   const fps = seen.fps === 0 ? undefined : Math.min(seen.fps, frames / seen.duration);
-  const random = {start: 0, x: 0.5, y: 0.5, mirror: 0};
   const data = new Uint8Array(frames * height * width * 3);
-  await decodeMedia(
-    media,
-    extension,
-    {frames, fps, width, height, minSide: 1, timeoutMs: 60_000, random},
-    data,
-    reader,
-  );
+  await decodeMedia(media, extension, clip({frames, width, height}, 0, fps), data, reader);
   return {frames: {data, shape: [frames, height, width, 3]}, label: key.slice(-40)};
+}
+
+/** A request for one clip that begins at a share of the source. */
+function clip(shape: ClipShape, start: number, fps?: number): ClipWanted {
+  const random = {rate: 0, start, x: 0.5, y: 0.5, mirror: 0};
+  const rates = fps === undefined ? [] : [fps];
+  return {shapes: [shape], rates, asImage: false, crop: 'cover', minSide: 1, timeoutMs: 60_000, random};
 }
 
 function count(report: ShardsReport, {extension, caption}: CheckedSample, seen: Seen): void {

@@ -1,85 +1,110 @@
-// One sample's media bytes to frames: chooses the clip in time and the crop in space, for videos, animated images and stills.
-// Runs in a decoding thread; everything random comes in as numbers, so the same sample gives the same clip anywhere.
+// One sample's media bytes to frames: a clip of a video, an animated image or a still, or the whole of it. Runs in a decoding
+// thread; everything random comes in as numbers, so the same sample gives the same clip anywhere.
 import {BadSample} from './bad_sample.ts';
+import {type ClipPlace, type ClipShape, type ClipWanted, placeClip, type SourceInfo} from './clip_cut.ts';
 import {loadSharp} from './image_library.ts';
-import {checkBytes, coverCrop, endedEarly} from './video/geometry.ts';
+import {checkBytes} from './video/geometry.ts';
 import type {VideoReader} from './video/video_reader.ts';
 
 export const videoExtensions = ['mp4', 'webm', 'mkv', 'mov', 'avi', 'm4v', 'ts'] as const;
 export const imageExtensions = ['webp', 'png', 'jpg', 'jpeg', 'gif'] as const;
 
-/** What is wanted of one sample. */
-export interface ClipWanted {
-  frames: number;
+/** The longest a clip may be that is decoded whole. */
+export interface WholeWanted {
+  /** Frames at most, of this size. */
+  shape: ClipShape;
   /** Frames per second; the source's own where undefined. */
   fps: number | undefined;
-  width: number;
-  height: number;
+  /** Seconds: where to begin. */
+  from: number;
   minSide: number;
   timeoutMs: number;
-  /** In [0,1): places the clip in time, the crop in x and y; mirrors from 0.5 on. */
-  random: {start: number; x: number; y: number; mirror: number};
 }
 
-/** Frames per second of the clip that was written; 0 for a still image. */
+/** What was written: where in the source it lies, and how many frames it has (fewer than wanted only of a whole source). */
 export interface ClipDone {
-  fps: number;
+  place: ClipPlace;
+  frames: number;
 }
 
 const imageLimits = {maxBytes: 512 * 2 ** 20, maxSide: 16_384, maxPixels: 2 ** 28};
 
 /**
- * Writes the clip [T,H,W,3] into `into`. `reader` gives the video engine, opened when first needed.
+ * Writes the clip [T,H,W,3] into `into`, which has room for the largest shape. `reader` gives the video engine, opened when
+ * first needed.
  * @throws BadSample when the bytes are not what they should be.
  */
 export async function decodeMedia(
   bytes: Uint8Array,
   extension: string,
-  wanted: ClipWanted,
+  wanted: ClipWanted | WholeWanted,
   into: Uint8Array,
   reader: () => Promise<VideoReader>,
 ): Promise<ClipDone> {
   checkBytes(bytes, imageLimits.maxBytes > bytes.byteLength ? imageLimits : {maxBytes: 4 * 2 ** 30});
   const isVideo = (videoExtensions as readonly string[]).includes(extension);
   const done = isVideo ? await videoClip(bytes, wanted, into, await reader()) : await imageClip(bytes, wanted, into);
-  if (wanted.random.mirror >= 0.5) mirror(into, wanted.width);
+  if (done.place.mirrored) {
+    const {frames, width, height} = 'shape' in wanted ? wanted.shape : wanted.shapes[done.place.shape]!;
+    mirror(into.subarray(0, frames * height * width * 3), width);
+  }
   return done;
 }
 
 async function videoClip(
   bytes: Uint8Array,
-  wanted: ClipWanted,
+  wanted: ClipWanted | WholeWanted,
   into: Uint8Array,
   reader: VideoReader,
 ): Promise<ClipDone> {
   const video = await reader.open(bytes, {timeoutMs: wanted.timeoutMs});
   try {
     const {info} = video;
-    checkSide(info, wanted);
-    const {frames, width, height} = wanted;
-    const fps = wanted.fps ?? info.fps;
-    const start = clipStart(info, {...wanted, fps});
-    const crop = coverCrop(info, wanted, wanted.random.x, wanted.random.y);
-    if (start === undefined) throw endedEarly(info, {start: 0, fps, frames, width, height}, info.frames ?? 0);
-    await video.clip({start, fps, frames, width, height, crop}, into);
-    return {fps};
+    if ('shape' in wanted) {
+      const place = placeWhole(info, wanted);
+      const {frames: most, width, height} = wanted.shape;
+      let frames = 0;
+      for await (const frame of video.frames({...place, width, height, frames: most})) {
+        into.set(frame, frames++ * frame.byteLength);
+      }
+      if (frames < most) checkEnd(info, place, frames);
+      return {place, frames};
+    }
+    const place = placeClip(info, wanted);
+    const {frames, width, height} = wanted.shapes[place.shape]!;
+    const {start, fps, crop} = place;
+    await video.clip({start, fps, frames, width, height, crop}, into.subarray(0, frames * height * width * 3));
+    return {place, frames};
   } finally {
     video.close();
   }
 }
 
-/** Seconds: one of the source's frames from which the clip's last frame is still on display; undefined when too short. */
-function clipStart(
-  info: {fps: number; duration: number},
-  {frames, fps, random}: {frames: number; fps: number; random: {start: number}},
-): number | undefined {
-  // The clip's last frame must be shown before the video ends; a hundredth of a frame allows for rounded durations.
-  const room = (info.duration - (frames - 1) / fps) * info.fps - 1;
-  if (room < -0.51) return undefined;
-  return Math.floor(random.start * (Math.floor(Math.max(0, room) + 0.01) + 1)) / info.fps;
+/** From `from` to the end, the largest centred crop. */
+function placeWhole(info: SourceInfo, {shape, fps, from, minSide, timeoutMs}: WholeWanted): ClipPlace {
+  const random = {rate: 0, start: 0, x: 0.5, y: 0.5, mirror: 0};
+  const one = {
+    shapes: [{...shape, frames: 1}],
+    rates: [],
+    asImage: false,
+    crop: 'cover',
+    minSide,
+    timeoutMs,
+    random,
+  } as const;
+  return {...placeClip(info, one), start: from, fps: info.fps === 0 ? 0 : (fps ?? info.fps)};
 }
 
-async function imageClip(bytes: Uint8Array, wanted: ClipWanted, into: Uint8Array): Promise<ClipDone> {
+/** A source that gave fewer frames than asked for must have come to its end. @throws BadSample `truncated` */
+function checkEnd(info: SourceInfo, {start, fps}: ClipPlace, frames: number): void {
+  if (info.duration - (start + frames / fps) <= Math.max(1, 0.02 * info.duration)) return;
+  throw new BadSample(
+    'truncated',
+    `The video says it lasts ${info.duration.toFixed(2)} s but ends after ${(start + frames / fps).toFixed(2)} s.`,
+  );
+}
+
+async function imageClip(bytes: Uint8Array, wanted: ClipWanted | WholeWanted, into: Uint8Array): Promise<ClipDone> {
   const sharp = await loadSharp();
   const bounds = {limitInputPixels: imageLimits.maxPixels, failOn: 'truncated', sequentialRead: true} as const;
   const meta = await sharp(bytes, bounds)
@@ -103,35 +128,27 @@ async function imageClip(bytes: Uint8Array, wanted: ClipWanted, into: Uint8Array
       `The image is ${source.width}x${source.height}; at most ${imageLimits.maxSide} pixels a side are read.`,
     );
   }
-  checkSide(source, wanted);
   const pages = meta.pages ?? 1;
-  if (pages === 1 && wanted.frames > 1) {
-    throw new BadSample('tooShort', `A still image cannot give a clip of ${wanted.frames} frames.`);
-  }
   const still = pages === 1;
-  const info = {fps: still ? 1 : 1000 / (meta.delay?.[0] || 100), duration: 0};
-  info.duration = pages / info.fps;
-  const fps = still ? 1 : (wanted.fps ?? info.fps);
-  const start = clipStart(info, {...wanted, fps});
-  if (start === undefined) {
-    throw new BadSample(
-      'tooShort',
-      `${pages} frames at ${info.fps} fps cannot give ${wanted.frames} frames at ${fps} fps.`,
-    );
-  }
-  const first = Math.round(start * info.fps);
-  const pageOf = (n: number) => Math.min(pages - 1, Math.floor(first + (n * info.fps) / fps + 0.2137));
-  const read = pageOf(wanted.frames - 1) - first + 1;
-  // Turned upright by EXIF first, so that the crop is of what is seen.
-  const upright = still ? sharp(bytes, bounds).autoOrient() : sharp(bytes, {...bounds, page: first, pages: read});
   const turned = still && (meta.orientation ?? 1) >= 5;
   const seen = turned
     ? {width: source.height, height: source.width}
     : {width: source.width, height: meta.pageHeight ?? source.height};
-  const crop = coverCrop(seen, wanted, wanted.random.x, wanted.random.y);
+  const rate = still ? 0 : 1000 / (meta.delay?.[0] || 100);
+  const info: SourceInfo = {...seen, fps: rate, duration: still ? 0 : pages / rate};
+  const place = 'shape' in wanted ? placeWhole(info, wanted) : placeClip(info, wanted);
+  const size = 'shape' in wanted ? wanted.shape : wanted.shapes[place.shape]!;
+  const first = Math.round(place.start * rate);
+  const pageAt = (n: number) => (still ? 0 : Math.floor(first + (n * rate) / place.fps + 0.2137));
+  const frames = 'shape' in wanted ? framesThere(pages, size.frames, pageAt) : size.frames;
+  const pageOf = (n: number) => Math.min(pages - 1, pageAt(n));
+  const read = pageOf(frames - 1) - first + 1;
+  // Turned upright by EXIF first, so that the crop is of what is seen.
+  const upright = still ? sharp(bytes, bounds).autoOrient() : sharp(bytes, {...bounds, page: first, pages: read});
+  const {crop} = place;
   const {data, info: got} = await upright
     .extract({left: crop.x, top: crop.y, width: crop.width, height: crop.height})
-    .resize(wanted.width, wanted.height, {fit: 'fill', kernel: 'cubic'})
+    .resize(size.width, size.height, {fit: 'fill', kernel: 'cubic'})
     .toColourspace('srgb')
     .removeAlpha()
     .raw()
@@ -139,20 +156,26 @@ async function imageClip(bytes: Uint8Array, wanted: ClipWanted, into: Uint8Array
     .catch((error: Error) => {
       throw new BadSample('truncated', `The image cannot be decoded: ${error.message.split('\n')[0]}.`);
     });
-  const size = wanted.width * wanted.height * 3;
-  if (got.channels !== 3 || data.byteLength !== size * read) {
-    throw new BadSample('unreadable', `The image gave ${data.byteLength} bytes where ${size * read} were expected.`);
+  const bytesEach = size.width * size.height * 3;
+  if (got.channels !== 3 || data.byteLength !== bytesEach * read) {
+    throw new BadSample(
+      'unreadable',
+      `The image gave ${data.byteLength} bytes where ${bytesEach * read} were expected.`,
+    );
   }
-  for (let n = 0; n < wanted.frames; n++) {
+  for (let n = 0; n < frames; n++) {
     const page = pageOf(n) - first;
-    into.set(data.subarray(page * size, (page + 1) * size), n * size);
+    into.set(data.subarray(page * bytesEach, (page + 1) * bytesEach), n * bytesEach);
   }
-  return {fps: still ? 0 : fps};
+  return {place, frames};
 }
 
-function checkSide({width, height}: {width: number; height: number}, {minSide}: {minSide: number}): void {
-  if (Math.min(width, height) >= minSide) return;
-  throw new BadSample('tooSmall', `The frame is ${width}x${height}; at least ${minSide} pixels a side are wanted.`);
+/** How many of at most `most` frames lie within the pages. */
+function framesThere(pages: number, most: number, pageAt: (n: number) => number): number {
+  if (pages === 1) return 1;
+  let frames = 0;
+  while (frames < most && pageAt(frames) < pages) frames++;
+  return frames;
 }
 
 /** Left to right swapped in place, row by row. */

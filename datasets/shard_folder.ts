@@ -4,8 +4,9 @@ import {readdir, readFile, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {UserError} from '../src/platform/user_error.ts';
 import {BadSample} from './bad_sample.ts';
+import {digest} from './digest.ts';
 import {videoExtensions} from './media.ts';
-import {type ClipOptions, digest, type ShardReport, type SourceVideo, shardVideos} from './shard_videos.ts';
+import {type ClipOptions, type ShardReport, type SourceVideo, shardVideos} from './shard_videos.ts';
 
 export interface ShardFolderOptions extends ClipOptions {
   /** A folder, searched with its subfolders, or the files themselves. */

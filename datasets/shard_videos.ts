@@ -1,6 +1,5 @@
 // Videos to WebDataset shards of short clips: KEY.mp4, KEY.json and, where there is one, KEY.txt. What a clip's caption and
 // metadata are is told by whoever lists the videos (a folder, WebVid's table, RDS's labels).
-import {createHash} from 'node:crypto';
 import {mkdir, rename, stat, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {type JsonValue, openShardWriter, type ShardWriter, type WrittenShard} from 'webdataset-ts';
@@ -8,6 +7,7 @@ import {UserError} from '../src/platform/user_error.ts';
 import {type BadReason, BadSample} from './bad_sample.ts';
 import {type CameraOptions, cameraPath, defaultCamera, resampleWindow} from './camera.ts';
 import {type ClipCodec, type ClipEncoder, openClipEncoder} from './clip_file.ts';
+import {digest} from './digest.ts';
 import {coverCrop} from './video/geometry.ts';
 import {type Crop, openVideoReader, type VideoEngine, type VideoInfo, type VideoReader} from './video/video_reader.ts';
 
@@ -149,9 +149,6 @@ function checkOptions({frames, fps, width, height, stride, crop, camera}: ClipOp
   if (crop !== undefined && camera)
     throw new UserError('"crop" and "camera" exclude each other: the camera chooses the crop.');
 }
-
-/** A hash that is the same everywhere: for keys and for choosing held-out videos. */
-export const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Keys hold the file's name to be readable and a hash of its path to be unique; they have no dots. */
 export function clipKey(relative: string, clip: number): string {

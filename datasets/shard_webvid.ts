@@ -4,7 +4,8 @@ import {stat} from 'node:fs/promises';
 import path from 'node:path';
 import {UserError} from '../src/platform/user_error.ts';
 import {csvRows} from './csv.ts';
-import {type ClipOptions, digest, type ShardReport, type SourceVideo, shardVideos} from './shard_videos.ts';
+import {digest} from './digest.ts';
+import {type ClipOptions, type ShardReport, type SourceVideo, shardVideos} from './shard_videos.ts';
 
 export interface ShardWebvidOptions extends ClipOptions {
   /** The table. */

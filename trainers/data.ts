@@ -23,23 +23,7 @@ export async function heldOutBatches(
   config: Pick<CommonConfig, 'data' | 'heldOut'>,
   onBadSample?: (report: BadSampleReport) => void,
 ): Promise<VideoBatch[]> {
-  const data = {...trainingData(config), shards: config.data.heldOut};
-  const {frames, shape, keys, captions, fps} = await heldOutClips(data, config.heldOut.clips, onBadSample);
-  const [, t, h, w] = shape;
-  const size = t * h * w * 3;
-  return keys.map((key, i) => ({
-    kind: t === 1 ? 'images' : 'clips',
-    frames: frames.subarray(i * size, (i + 1) * size),
-    shape: [1, t, h, w, 3],
-    keys: [key],
-    captions: [captions[i]],
-    fps: [fps[i]!],
-    labels: [{}],
-    boxes: [[]],
-    metadata: [{}],
-    position: null,
-    waitedMs: 0,
-  }));
+  return heldOutClips({...trainingData(config), shards: config.data.heldOut}, config.heldOut.clips, onBadSample);
 }
 
 /** Appends each bad sample to `bad-samples.jsonl`. */

@@ -102,7 +102,7 @@ export function checkWhole(info: VideoInfo, request: FramesRequest, got: number)
 }
 
 /** Why a clip ended early: the container promised more (truncated), or never had enough (too short). */
-export function endedEarly(info: VideoInfo, request: FramesRequest, got: number): BadSample {
+export function endedEarly(info: {duration: number}, request: FramesRequest, got: number): BadSample {
   const needed = request.start + ((request.frames ?? 1) - 1) / request.fps;
   const said = `${got} of ${request.frames} frames at ${request.fps} fps from ${request.start.toFixed(3)} s`;
   return info.duration > needed

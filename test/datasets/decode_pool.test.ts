@@ -3,20 +3,20 @@ import {execFile} from 'node:child_process';
 import {writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {describe, expect, test} from 'vitest';
+import type {ClipWanted} from '../../datasets/clip_cut.ts';
 import {openDecodePool} from '../../datasets/decode_pool.ts';
 import {shardFolder} from '../../datasets/index.ts';
-import type {ClipWanted} from '../../datasets/media.ts';
 import {compiledUrl} from '../../src/platform/worker_url.ts';
 import {bytesOf, clip, difference, have, scratch} from './fixtures.ts';
 
 const wanted: ClipWanted = {
-  frames: 4,
-  fps: 8,
-  width: 32,
-  height: 32,
+  shapes: [{frames: 4, width: 32, height: 32}],
+  rates: [8],
+  asImage: false,
+  crop: 'cover',
   minSide: 8,
   timeoutMs: 60_000,
-  random: {start: 0.25, x: 0.5, y: 0.5, mirror: 0},
+  random: {rate: 0, start: 0.25, x: 0.5, y: 0.5, mirror: 0},
 };
 const options = {threads: 2, slots: 3, clipBytes: 4 * 32 * 32 * 3, engine: 'node-av'} as const;
 
@@ -35,11 +35,11 @@ describe.skipIf(!have['node-av'])('decode pool (skipped where node-av is not ins
     await new Promise(resolve => setTimeout(resolve, 100));
     expect(here).toBe(3);
     expect(bytes.byteLength).toBeGreaterThan(0); // the caller's bytes are still the caller's
-    const kept = first[0]!.frames.slice();
+    const kept = first[0]!.pixels.slice();
     for (const decoded of first) decoded.release();
     first[0]!.release(); // a second time frees nothing
     for (const decoded of await Promise.all(clips.slice(3))) {
-      expect(difference(decoded.frames, kept)).toBe(0);
+      expect(difference(decoded.pixels, kept)).toBe(0);
       decoded.release();
     }
     await pool.close();
@@ -51,7 +51,7 @@ describe.skipIf(!have['node-av'])('decode pool (skipped where node-av is not ins
     const late = pool.decode(bytesOf('franck.mp4'), 'mp4', {...wanted, timeoutMs: 1});
     await expect(late).rejects.toMatchObject({name: 'BadSample', reason: 'timeout'});
     const decoded = await pool.decode(bytesOf('cap13_edit2.mp4'), 'mp4', wanted);
-    expect(decoded.fps).toBe(8);
+    expect(decoded.place.fps).toBe(8);
     decoded.release();
     await pool.close();
   });
@@ -63,7 +63,7 @@ describe.skipIf(!have['node-av'])('decode pool (skipped where node-av is not ins
         ...wanted,
         random: {...wanted.random, mirror},
       });
-      const frames = decoded.frames.slice();
+      const frames = decoded.pixels.slice();
       decoded.release();
       return frames;
     };

@@ -25,6 +25,7 @@ export {interleave, type MixState, mix} from './mix.ts';
 export type {OpenOptions} from './open.ts';
 export {
   type ReadShardsOptions,
+  readSample,
   readShards,
   type ShardState,
   type Split,

@@ -212,6 +212,38 @@ function changed(state: ShardState, shard: string, cause: unknown): WebDatasetEr
   );
 }
 
+/**
+ * Reads again the one sample that a state of `readShards` was saved after, with the same options. Throws WebDatasetError
+ * 'state-mismatch' when it is not there any more.
+ */
+export async function readSample(options: Omit<ReadShardsOptions, 'state'> & {state: JsonValue}): Promise<Sample> {
+  const shards = shardOrder(options);
+  const {part, parts, by} = partOf(options.split);
+  const list = fingerprint(JSON.stringify([shards.map(shardName), options.epoch ?? 0, part, parts, by]));
+  const state = parseState(options.state, list, shards.length);
+  const name = shardName(shards[state.shard]!);
+  const extensions = options.extensions && new Set(options.extensions.map(extension => extension.toLowerCase()));
+  const limits = {...defaultLimits, ...options.limits};
+  const {reader} = await openShard(shards[state.shard]!, options, state.at, state.packed);
+  try {
+    for await (const {key, members, error} of groupMembers(reader, {
+      limits,
+      firstIndex: state.index,
+      wanted: index => index === state.index,
+      extensions,
+    })) {
+      if (error || key !== state.key) throw changed(state, name, error);
+      return {key, shard: name, members, state};
+    }
+    throw changed(state, name, undefined);
+  } catch (error) {
+    if (error instanceof WebDatasetError && DAMAGE.has(error.code)) throw changed(state, name, error);
+    throw error;
+  } finally {
+    await reader.close();
+  }
+}
+
 /** `readShards` as a source for `shuffle`, `mix` and `repeat`. */
 export function shardSource(options: Omit<ReadShardsOptions, 'state'>): Source<Sample> {
   return state => readShards({...options, state});
