@@ -1,17 +1,35 @@
-// Gradient accumulation: the mean over micro-batches, which is the gradient of the large batch.
+// Gradient accumulation: the mean over a step's micro-batches, which is the loss and the gradient of the large batch.
+import type {Engine} from '../src/engine/index.ts';
 import * as tf from '../src/tf.ts';
-import type {Slot} from './optimizer.ts';
 
-export function zeroGradients(slots: readonly Slot[]): tf.Tensor[] {
-  return slots.map(({variable}) => tf.zeros(variable.shape));
+/** Mean loss and mean gradients of `variables`, over the micro-batches; the caller disposes of the gradients. */
+export async function meanGradients<Inputs>(
+  engine: Pick<Engine, 'valueAndGrads'>,
+  variables: tf.Variable[],
+  microBatches: readonly Inputs[],
+  loss: (inputs: Inputs) => tf.Scalar,
+): Promise<{loss: number; gradients: tf.Tensor[]}> {
+  let gradients: tf.Tensor[] = [];
+  let mean = 0;
+  for (const inputs of microBatches) {
+    const {value, grads} = engine.valueAndGrads(() => loss(inputs), variables);
+    gradients = addMean(gradients, grads, microBatches.length);
+    mean += (await value.data())[0]! / microBatches.length;
+    value.dispose();
+  }
+  return {loss: mean, gradients};
 }
 
-/** Replaces each total by total + weight * gradient, in `totals`, and disposes of what it no longer needs. */
-export function addGradients(totals: tf.Tensor[], gradients: readonly tf.Tensor[], weight: number): tf.Tensor[] {
-  for (const [i, gradient] of gradients.entries()) {
-    const before = totals[i]!;
-    totals[i] = tf.tidy(() => tf.add(before, tf.mul(gradient, weight)));
-    tf.dispose([before, gradient]);
-  }
-  return totals;
+/** total + gradient / count; takes over both. */
+function addMean(totals: readonly tf.Tensor[], gradients: tf.Tensor[], count: number): tf.Tensor[] {
+  if (count === 1) return gradients;
+  return gradients.map((gradient, i) => {
+    const total = totals[i];
+    const sum = tf.tidy(() => {
+      const share = tf.mul(gradient, 1 / count);
+      return total ? tf.add(total, share) : share;
+    });
+    tf.dispose([gradient, ...(total ? [total] : [])]);
+    return sum;
+  });
 }

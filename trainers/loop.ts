@@ -5,12 +5,12 @@ import type {VideoBatch} from '../datasets/index.ts';
 import type {CommonConfig} from '../src/config/schema.ts';
 import type {Engine} from '../src/engine/index.ts';
 import * as tf from '../src/tf.ts';
-import {addGradients, zeroGradients} from './accumulate.ts';
+import {meanGradients} from './accumulate.ts';
 import {learningRateAt} from './learning_rate.ts';
 import type {RunLog} from './logging.ts';
 import {refuseNonFinite} from './non_finite.ts';
-import {type Slot, update, withEma} from './optimizer.ts';
-import type {Recipe} from './recipe.ts';
+import {type MomentSlot, type Slot, update, withEma} from './optimizer.ts';
+import type {Adversary, Recipe} from './recipe.ts';
 import type {StopRequest} from './stop_request.ts';
 import {Throughput} from './throughput.ts';
 
@@ -28,6 +28,8 @@ export interface Loop {
   engine: Engine;
   recipe: Recipe;
   slots: readonly Slot[];
+  /** Of the recipe's adversary, where it has one. */
+  adversarySlots?: readonly MomentSlot[];
   /** Batches from `place.data` on. */
   data: AsyncIterator<VideoBatch>;
   log: RunLog;
@@ -49,27 +51,26 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
   if (place.step === 0) place.metrics = await evaluate(loop, 0);
   while (place.step < steps && !stop.requested) {
     const step = place.step;
-    const gradients = accumulate > 1 ? zeroGradients(slots) : undefined;
+    const microBatches: tf.TensorContainer[] = [];
     const keys: string[] = [];
-    let total: tf.Tensor[] = [];
-    let loss = 0;
     for (let microBatch = 0; microBatch < accumulate; microBatch++) {
       const batch = await throughput.waitFor(loop.data.next());
-      const inputs = tf.tidy(() => recipe.prepare(batch, {step, microBatch}));
-      const {value, grads} = engine.valueAndGrads(
-        () => recipe.loss(inputs),
-        slots.map(slot => slot.variable),
-      );
-      total = gradients ? addGradients(gradients, grads, 1 / accumulate) : grads;
-      loss += (await value.data())[0]! / accumulate;
-      tf.dispose([inputs, value]);
+      microBatches.push(tf.tidy(() => recipe.prepare(batch, {step, microBatch})));
       keys.push(...batch.keys);
       place.data = batch.position;
     }
-    const norm = update(slots, total, config.optimizer, {step, steps});
+    const adversary = recipe.adversary && step >= recipe.adversary.startStep ? recipe.adversary : undefined;
+    const weight = adversary?.weigh(microBatches, engine);
+    const {loss, gradients} = await meanGradients(engine, variablesOf(slots), microBatches, inputs =>
+      recipe.loss(inputs, weight),
+    );
+    const norm = update(slots, gradients, config.optimizer, {step, steps});
     const gradientNorm = (await norm.data())[0]!;
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm)) await refuseNonFinite(step, loss, keys, slots, total);
-    tf.dispose([total, norm]);
+    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
+      await refuseNonFinite(step, loss, keys, slots, gradients);
+    const adversarial =
+      adversary && weight ? await trainAdversary(loop, adversary, {step, microBatches, weight, keys}) : {};
+    tf.dispose([gradients, norm, microBatches, ...(weight ? [weight] : [])]);
     place.step = step + 1;
     throughput.step(keys.length);
 
@@ -78,6 +79,7 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
         loss,
         gradientNorm,
         learningRate: learningRateAt(config.optimizer, step, steps),
+        ...adversarial,
         ...throughput.take(),
         ...memoryInUse(engine),
       };
@@ -95,6 +97,26 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
   if (saved !== place.step) await loop.save(place);
   return {...place, ended: place.step < steps ? 'stopped' : 'finished'};
 }
+
+/** The adversary's update, on the step's batches and the model as it is after its own update. */
+async function trainAdversary(
+  {engine, config, adversarySlots: slots = []}: Loop,
+  adversary: Adversary,
+  at: {step: number; microBatches: readonly tf.TensorContainer[]; weight: tf.Scalar; keys: readonly string[]},
+): Promise<Record<string, number>> {
+  const {loss, gradients} = await meanGradients(engine, variablesOf(slots), at.microBatches, inputs =>
+    adversary.loss(inputs),
+  );
+  const {startStep, optimizer} = adversary;
+  const norm = update(slots, gradients, optimizer, {step: at.step - startStep, steps: config.train.steps - startStep});
+  const adversaryGradientNorm = (await norm.data())[0]!;
+  if (!Number.isFinite(loss) || !Number.isFinite(adversaryGradientNorm))
+    await refuseNonFinite(at.step, loss, at.keys, slots, gradients);
+  tf.dispose([gradients, norm]);
+  return {adversaryLoss: loss, adversaryGradientNorm, adversaryWeight: (await at.weight.data())[0]!};
+}
+
+const variablesOf = (slots: readonly MomentSlot[]): tf.Variable[] => slots.map(({variable}) => variable);
 
 /** Held-out figures with the averaged weights and, as `raw.*`, with the trained ones. */
 async function evaluate({recipe, slots, log}: Loop, step: number): Promise<Record<string, number>> {

@@ -1,14 +1,14 @@
 // A loss or gradient that is NaN or infinite ends the run: the update was not applied, the last checkpoint is good.
 import {UserError} from '../src/platform/user_error.ts';
 import type * as tf from '../src/tf.ts';
-import type {Slot} from './optimizer.ts';
+import type {MomentSlot} from './optimizer.ts';
 
 /** @throws UserError always, naming the step, the samples and the first tensor that is not finite. */
 export async function refuseNonFinite(
   step: number,
   loss: number,
   keys: readonly string[],
-  slots: readonly Slot[],
+  slots: readonly MomentSlot[],
   gradients: readonly tf.Tensor[],
 ): Promise<never> {
   let culprit = Number.isFinite(loss) ? 'the sum of all gradients' : `the loss (${loss})`;
@@ -21,7 +21,7 @@ export async function refuseNonFinite(
   }
   throw new UserError(
     `Step ${step + 1} is not finite: the first bad value is in ${culprit}, with samples ${keys.join(', ')}; ` +
-      'nothing was updated and the last checkpoint is good: lower optimizer.learningRate, set optimizer.clipNorm or look at these samples.',
+      'it changed no weight that is saved, and the last checkpoint is good: lower optimizer.learningRate, set optimizer.clipNorm or look at these samples.',
   );
 }
 

@@ -12,34 +12,50 @@ export interface OptimizerConfig {
   clipNorm?: number | undefined;
   warmupSteps: number;
   schedule: 'constant' | 'cosine';
-  emaDecay: number;
+  /** Of weights that have an average. */
+  emaDecay?: number | undefined;
 }
 
-/** One trained weight with its first and second moment and its average. */
-export interface Slot extends TrainedWeight {
+/** One trained weight with its first and second moment. */
+export interface MomentSlot extends TrainedWeight {
   readonly m: tf.Variable;
   readonly v: tf.Variable;
+}
+
+/** The same with the weight's average. */
+export interface Slot extends MomentSlot {
   readonly ema: tf.Variable;
 }
 
 /** Slots of zeros; the EMA starts at the weights. */
 export function makeSlots(trained: readonly TrainedWeight[]): Slot[] {
-  return trained.map(({spec, variable}) => {
-    const zeros = () => tf.tidy(() => tf.variable(tf.zeros(variable.shape), false));
-    // Times one: a copy. tf.clone shares its values, and all of these are written in place.
-    const ema = tf.tidy(() => tf.variable(tf.mul(variable, 1), false));
-    return {spec, variable, m: zeros(), v: zeros(), ema};
-  });
+  // Times one: a copy. tf.clone shares its values, and all of these are written in place.
+  return makeMomentSlots(trained).map(slot => ({
+    ...slot,
+    ema: tf.tidy(() => tf.variable(tf.mul(slot.variable, 1), false)),
+  }));
+}
+
+/** Slots of zeros for a network that has no average. */
+export function makeMomentSlots(trained: readonly TrainedWeight[]): MomentSlot[] {
+  const zeros = (shape: number[]) => tf.tidy(() => tf.variable(tf.zeros(shape), false));
+  return trained.map(({spec, variable}) => ({spec, variable, m: zeros(variable.shape), v: zeros(variable.shape)}));
 }
 
 /** One update in place. Returns the global gradient norm before clipping; if it is not finite, nothing was changed. */
 export function update(
-  slots: readonly Slot[],
+  slots: readonly (MomentSlot | Slot)[],
   gradients: readonly tf.Tensor[],
   config: OptimizerConfig,
   at: {step: number; steps: number},
 ): tf.Scalar {
-  const adamW: AdamWSlot[] = slots.map(({variable, m, v, ema}, i) => ({variable, gradient: gradients[i]!, m, v, ema}));
+  const adamW: AdamWSlot[] = slots.map(({variable, m, v, ...rest}, i) => ({
+    variable,
+    gradient: gradients[i]!,
+    m,
+    v,
+    ...('ema' in rest ? {ema: rest.ema} : {}),
+  }));
   return adamWStep(adamW, {
     learningRate: learningRateAt(config, at.step, at.steps),
     beta1: config.betas[0],
@@ -47,7 +63,7 @@ export function update(
     epsilon: config.epsilon,
     weightDecay: config.weightDecay,
     step: at.step + 1,
-    emaDecay: emaDecayAt(config.emaDecay, at.step),
+    ...(config.emaDecay === undefined ? {} : {emaDecay: emaDecayAt(config.emaDecay, at.step)}),
     ...(config.clipNorm === undefined ? {} : {clipNorm: config.clipNorm}),
   });
 }
@@ -64,6 +80,6 @@ export async function withEma<T>(slots: readonly Slot[], action: () => Promise<T
   }
 }
 
-export function disposeSlots(slots: readonly Slot[]): void {
-  for (const {m, v, ema} of slots) tf.dispose([m, v, ema]);
+export function disposeSlots(slots: readonly (MomentSlot | Slot)[]): void {
+  for (const {m, v, ...rest} of slots) tf.dispose([m, v, ...('ema' in rest ? [rest.ema] : [])]);
 }

@@ -1,8 +1,10 @@
 // What a stage is to the loop: variables to train, a loss, held-out figures. Each stage's file makes one; there is no
 // base class and there are no hooks.
 import type {VideoBatch} from '../datasets/index.ts';
+import type {Engine} from '../src/engine/index.ts';
 import type {Block, WeightSpec} from '../src/layers/block.ts';
 import type * as tf from '../src/tf.ts';
+import type {OptimizerConfig} from './optimizer.ts';
 
 /** A weight that trains, under its name in files. */
 export interface TrainedWeight {
@@ -18,13 +20,29 @@ export interface StepPlace {
 }
 
 /**
+ * A network that trains against the model, such as a discriminator. From `startStep` on, each step updates the model with
+ * the adversary's term in its loss, then the adversary by a loss of its own on the same batches.
+ */
+export interface Adversary<Inputs extends tf.TensorContainer = tf.TensorContainer> {
+  readonly trained: readonly TrainedWeight[];
+  readonly optimizer: OptimizerConfig;
+  /** Updates of the model before it takes part. */
+  readonly startStep: number;
+  /** The weight of its term in the model's loss at this step, a function of the step's micro-batches and the weights as they are. */
+  weigh(inputs: readonly Inputs[], engine: Pick<Engine, 'valueAndGrads'>): tf.Scalar;
+  loss(inputs: Inputs): tf.Scalar;
+}
+
+/**
  * One training stage. `prepare` turns a batch into tensors outside the gradient (frozen encoders run here); `loss` is
  * what is differentiated. Both are functions of their arguments and the current weights alone.
  */
 export interface Recipe<Inputs extends tf.TensorContainer = tf.TensorContainer> {
   readonly trained: readonly TrainedWeight[];
   prepare(batch: VideoBatch, place: StepPlace): Inputs;
-  loss(inputs: Inputs): tf.Scalar;
+  /** @param adversaryWeight weight of the adversary's term; undefined before it takes part, and for stages without one */
+  loss(inputs: Inputs, adversaryWeight?: tf.Scalar): tf.Scalar;
+  readonly adversary?: Adversary<Inputs> | undefined;
   /** Held-out figures by name, with the weights as they are now. */
   heldOut(): Promise<Record<string, number>>;
   /** Writes sample videos or reconstructions into `folder`; returns the files. */

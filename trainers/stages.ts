@@ -6,7 +6,7 @@ import type {Recipe} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
 import {temporalRecipe} from './temporal.ts';
 
-export function recipeOf({config, ...rest}: StageContext<StageConfig>): Recipe {
+export async function recipeOf({config, ...rest}: StageContext<StageConfig>): Promise<Recipe> {
   switch (config.stage) {
     case 'autoencoder':
       return autoencoderRecipe({config, ...rest});

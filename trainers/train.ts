@@ -16,7 +16,7 @@ import {badSampleLog, heldOutBatches, trainingData} from './data.ts';
 import {readFrozen, writeFrozen} from './frozen.ts';
 import {type LogStyle, openLog, type RunLog} from './logging.ts';
 import {type LoopPlace, runLoop} from './loop.ts';
-import {disposeSlots, makeSlots} from './optimizer.ts';
+import {disposeSlots, makeMomentSlots, makeSlots} from './optimizer.ts';
 import {freezeParent} from './parent.ts';
 import {resumeRules} from './resume_rules.ts';
 import {openRunFolder, type RunFolder} from './run_folder.ts';
@@ -94,9 +94,10 @@ async function trainWith(
     dataLog.warn(report, 'bad sample left out');
   };
   const heldOut = await heldOutBatches(config, onBadSample);
-  const recipe = recipeOf({config, frozen, heldOut});
+  const recipe = await recipeOf({config, frozen, heldOut});
   const slots = makeSlots(recipe.trained);
-  if (found) restore(found.state, slots, found.path);
+  const adversarySlots = makeMomentSlots(recipe.adversary?.trained ?? []);
+  if (found) restore(found.state, {slots, adversarySlots}, found.path);
   const place: LoopPlace = {
     step: found?.state.step ?? 0,
     data: found?.state.data as LoopPlace['data'],
@@ -119,17 +120,18 @@ async function trainWith(
     onBadSample,
   });
   try {
-    checkpointer.reserve(stateOf(config, engine, slots, place));
+    checkpointer.reserve(stateOf(config, engine, {slots, adversarySlots}, place));
     const ended = await runLoop(
       {
         config,
         engine,
         recipe,
         slots,
+        adversarySlots,
         data,
         log,
         stop,
-        save: async now => void (await checkpointer.save(stateOf(config, engine, slots, now))),
+        save: async now => void (await checkpointer.save(stateOf(config, engine, {slots, adversarySlots}, now))),
         preview: async step => log.logger.info({files: await recipe.preview?.(run.previews, step)}, 'preview'),
       },
       place,
@@ -141,7 +143,7 @@ async function trainWith(
     await checkpointer.close().catch(() => undefined);
     await data.return(undefined);
     stop.release();
-    disposeSlots(slots);
+    disposeSlots([...slots, ...adversarySlots]);
     recipe.dispose();
   }
 }
