@@ -1,0 +1,91 @@
+// The training steps that are timed, and the folder of files from which both sides of a comparison load the same numbers.
+import {mkdir, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import {initialValues} from '../../src/layers/initializers.ts';
+import {UNet, videoLdmTemporal} from '../../src/models/index.ts';
+import type {UNetConfig} from '../../src/models/unet_config.ts';
+import {normals} from '../../src/random/index.ts';
+import {hostF32} from '../../src/weights/host_tensor.ts';
+import {torchShape, toTorch} from '../../src/weights/layouts.ts';
+import {type TensorSource, writeSafetensors} from '../../src/weights/safetensors.ts';
+
+/** Videos, frames, and the latents' height and width. */
+export interface BatchSize {
+  B: number;
+  T: number;
+  h: number;
+  w: number;
+}
+export interface Case {
+  size: SizeName;
+  unet: UNetConfig;
+  batch: BatchSize;
+  contextTokens: number;
+  optimizer: {learningRate: number; beta1: number; beta2: number; epsilon: number; weightDecay: number};
+}
+export type SizeName = keyof typeof sizes;
+
+/** UNets of Stable Diffusion 2's shape with Video LDM's temporal layers; `sd` is the real one (865.9M + 656M parameters). */
+export const sizes = {
+  tiny: {unet: unet([1, 2, 4, 4], 32, 16, 64), batch: {B: 1, T: 4, h: 16, w: 16}},
+  small: {unet: unet([1, 2, 2, 2], 128, 64, 512), batch: {B: 1, T: 8, h: 32, w: 64}},
+  sd: {unet: unet([1, 2, 4, 4], 320, 64, 1024), batch: {B: 1, T: 8, h: 32, w: 64}},
+} as const satisfies Record<string, {unet: UNetConfig; batch: BatchSize}>;
+
+function unet(multipliers: number[], width: number, headDim: number, crossAttentionDim: number): UNetConfig {
+  return {
+    inChannels: 4,
+    outChannels: 4,
+    channels: multipliers.map(factor => factor * width),
+    layersPerBlock: 2,
+    attention: [true, true, true, false],
+    heads: {dim: headDim},
+    crossAttentionDim,
+    linearProjection: true,
+    normGroups: 32,
+    temporal: videoLdmTemporal,
+  };
+}
+
+export function caseOf(size: SizeName, batch: Partial<BatchSize> = {}): Case {
+  const optimizer = {learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01};
+  return {size, unet: sizes[size].unet, batch: {...sizes[size].batch, ...batch}, contextTokens: 77, optimizer};
+}
+
+/** Writes case.json, weights.safetensors (torch's layout, diffusers' names) and batch.safetensors into `folder`. */
+export async function writeCase(folder: string, chosen: Case): Promise<void> {
+  await mkdir(folder, {recursive: true});
+  await writeFile(path.join(folder, 'case.json'), JSON.stringify(chosen));
+  const weights = new Map<string, TensorSource>();
+  for (const {path: name, shape, layout, init} of new UNet(chosen.unet).weightSpecs()) {
+    // Layers that start at zero get ordinary weights: arithmetic on zeros may run faster, and hides mistakes.
+    const fanIn = shape.slice(0, -1).reduce((product, extent) => product * extent, 1);
+    const start = init.kind === 'zeros' && layout !== 'vector' ? ({kind: 'fanIn', fanIn} as const) : init;
+    const data = () => {
+      const values = toTorch(initialValues(start, shape, {seed: 1, path: name}), shape, layout);
+      return hostF32(torchShape(shape, layout), values).data;
+    };
+    weights.set(name, {dtype: 'F32', shape: torchShape(shape, layout), data});
+  }
+  await writeSafetensors(path.join(folder, 'weights.safetensors'), weights);
+  const {B, T, h, w} = chosen.batch;
+  const {inChannels, crossAttentionDim = 0} = chosen.unet;
+  const drawn = (shape: number[], step: number) =>
+    hostF32(
+      shape,
+      normals(
+        {seed: 1, stream: 3000, step},
+        shape.reduce((a, b) => a * b, 1),
+      ),
+    );
+  const batch = {
+    latents: drawn([B, T, h, w, inChannels], 0),
+    target: drawn([B, T, h, w, inChannels], 1),
+    context: drawn([B, chosen.contextTokens, crossAttentionDim], 2),
+    timesteps: hostF32(
+      [B],
+      Float32Array.from({length: B}, (_, i) => (500 + 123 * i) % 1000),
+    ),
+  };
+  await writeSafetensors(path.join(folder, 'batch.safetensors'), Object.entries(batch));
+}
