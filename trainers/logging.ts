@@ -1,16 +1,21 @@
 // What a run says: pino (pretty with a progress bar on a terminal, JSON lines otherwise), the same into log.jsonl, and
-// figures into metrics.jsonl.
+// figures into metrics.jsonl and TensorBoard's event files.
 import {appendFileSync, createWriteStream, existsSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
+import {readFile} from 'node:fs/promises';
 import {MultiBar, type SingleBar} from 'cli-progress';
 import pino, {type Logger} from 'pino';
 import {prettyFactory} from 'pino-pretty';
+import sharp from 'sharp';
+import {openEventFile} from './tensorboard/event_file.ts';
 
 export type LogStyle = 'auto' | 'pretty' | 'json';
 
 export interface RunLog {
   readonly logger: Logger;
-  /** One line of metrics.jsonl: `{kind, step, ...figures}`. */
+  /** One line of metrics.jsonl, `{kind, step, ...figures}`, and the scalars `kind/name` for TensorBoard. */
   metrics(kind: string, step: number, figures: Record<string, number>): void;
+  /** Shows the PNGs among `files` in TensorBoard. */
+  images(kind: string, step: number, files: readonly string[]): Promise<void>;
   /** Moves the progress bar; nothing where there is no terminal. */
   progress(step: number, figures: {stepsPerSecond: number; secondsLeft: number; loss: number}): void;
   close(): Promise<void>;
@@ -18,8 +23,8 @@ export interface RunLog {
 
 /** @param steps length of the run, for the bar; `firstStep` where it goes on. */
 export function openLog(
-  files: {log: string; metrics: string},
-  options: {style?: LogStyle; verbose?: boolean; steps: number; firstStep: number},
+  files: {log: string; metrics: string; tensorboard: string},
+  options: {style?: LogStyle; verbose?: boolean; steps: number; firstStep: number; tensorboard?: boolean},
 ): RunLog {
   const {style = 'auto', steps, firstStep} = options;
   const terminal = process.stdout.isTTY === true && style !== 'json';
@@ -55,11 +60,25 @@ export function openLog(
     ]),
   );
   dropMetricsAfter(files.metrics, firstStep === 0 ? -1 : firstStep);
+  const events = options.tensorboard === false ? undefined : openEventFile(files.tensorboard, firstStep);
 
   return {
     logger,
     metrics(kind, step, figures) {
       appendFileSync(files.metrics, `${JSON.stringify({kind, step, ...figures})}\n`);
+      events?.scalars(
+        step,
+        Object.fromEntries(Object.entries(figures).map(([name, value]) => [`${kind}/${name}`, value])),
+      );
+    },
+    async images(kind, step, pictures) {
+      for (const file of pictures.filter(name => name.endsWith('.png'))) {
+        const png = await readFile(file);
+        const {width, height} = await sharp(png).metadata();
+        if (events?.image(step, {tag: kind, width, height, png}) === false) {
+          logger.warn({file, bytes: png.length}, 'too large for TensorBoard');
+        }
+      }
     },
     progress(step, {stepsPerSecond, secondsLeft, loss}) {
       if (!bars) return;

@@ -1,5 +1,5 @@
-// Where previews go: one numbered name per step, never written over.
-import {mkdir} from 'node:fs/promises';
+// Where previews go: one numbered name per step, never written over; a step that a resumed run repeats gets another.
+import {mkdir, readdir} from 'node:fs/promises';
 import path from 'node:path';
 import {type Frames, writeContactSheet, writeVideo} from '../datasets/index.ts';
 
@@ -11,7 +11,7 @@ export async function previewFiles(
   fps: number | undefined,
 ): Promise<string[]> {
   await mkdir(folder, {recursive: true});
-  const name = `step-${String(step).padStart(8, '0')}`;
+  const name = await freeName(folder, `step-${String(step).padStart(8, '0')}`);
   const files = [];
   if (fps !== undefined) {
     for (const [i, clip] of clips.entries())
@@ -24,4 +24,16 @@ export async function previewFiles(
     ),
   );
   return files;
+}
+
+/** `name`, or `name-again2` and so on where files of that name are there. */
+async function freeName(folder: string, name: string): Promise<string> {
+  const taken = await readdir(folder);
+  const isTaken = (candidate: string) =>
+    taken.some(file => file === `${candidate}.png` || file.startsWith(`${candidate}-0.`));
+  if (!isTaken(name)) return name;
+  for (let again = 2; ; again++) {
+    const candidate = `${name}-again${again}`;
+    if (!isTaken(candidate)) return candidate;
+  }
 }

@@ -16,6 +16,8 @@ export interface RunFolder {
   readonly frozen: string;
   readonly checkpoints: string;
   readonly previews: string;
+  /** TensorBoard's event files. */
+  readonly tensorboard: string;
 }
 
 export function runFolderAt(folder: string): RunFolder {
@@ -29,6 +31,7 @@ export function runFolderAt(folder: string): RunFolder {
     frozen: at('frozen'),
     checkpoints: at('checkpoints'),
     previews: at('previews'),
+    tensorboard: at('tensorboard'),
   };
 }
 

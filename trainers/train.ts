@@ -57,6 +57,7 @@ export async function train(config: StageConfig, options: TrainOptions = {}): Pr
       verbose: options.verbose ?? false,
       steps: config.train.steps,
       firstStep: found?.state.step ?? 0,
+      tensorboard: config.log.tensorboard,
     });
     try {
       sayStart(log, engine, run, lock.tookOverFrom, found, config);
@@ -132,7 +133,11 @@ async function trainWith(
         log,
         stop,
         save: async now => void (await checkpointer.save(stateOf(config, engine, {slots, adversarySlots}, now))),
-        preview: async step => log.logger.info({files: await recipe.preview?.(run.previews, step)}, 'preview'),
+        preview: async step => {
+          const files = (await recipe.preview?.(run.previews, step)) ?? [];
+          log.logger.info({files}, 'preview');
+          await log.images('preview', step, files);
+        },
       },
       place,
     );

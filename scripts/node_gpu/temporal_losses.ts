@@ -90,6 +90,7 @@ export async function temporalLosses(name: EngineName, scale: Scale, steps: numb
           if (result.losses.length <= 2) result.tensors[0] = tf.memory().numTensors;
           result.tensors[1] = tf.memory().numTensors;
         },
+        async images() {},
         progress() {},
         async close() {},
       },

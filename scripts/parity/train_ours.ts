@@ -81,6 +81,7 @@ export async function trainOurs(stage: ParityStage, engine: Engine): Promise<Tra
           losses!.push(figures.loss!);
           gradientNorms!.push(figures.gradientNorm!);
         },
+        async images() {},
         progress() {},
         async close() {},
       },

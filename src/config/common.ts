@@ -86,7 +86,12 @@ export const previewSchema = z.strictObject({
   samplerSteps: count.max(1000).default(25),
 });
 
-export const logSchema = z.strictObject({every: count.default(10)}).prefault({});
+export const logSchema = z
+  .strictObject({
+    every: count.default(10),
+    tensorboard: z.boolean().default(true).describe('event files in the run, beside metrics.jsonl'),
+  })
+  .prefault({});
 
 export const fromParent = z
   .string()
