@@ -6,6 +6,7 @@ import {type AutoencoderConfig, AutoencoderKL} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import * as tf from '../src/tf.ts';
 import {
+  type HostConditions,
   type HostModel,
   type HostText,
   type NetworkName,
@@ -31,22 +32,25 @@ interface StoredTokenizer {
 interface FrozenSettings extends Omit<Frozen, NetworkName> {
   networks: {[Name in NetworkName]?: NonNullable<Parts[Name]>['config'] | undefined};
   tokenizers: {text?: StoredTokenizer | undefined; temporalText?: StoredTokenizer | undefined};
+  conditioning?: Pick<HostConditions, 'drop' | 'textTrains'> | undefined;
 }
 
 /** Files of the networks beside the UNet's, which is the folder's model. */
 const companionNames = {
   autoencoder: 'autoencoder',
+  conditions: 'conditions',
   text: 'text_encoder',
   temporalText: 'temporal_text_encoder',
 } as const satisfies Record<Exclude<NetworkName, 'unet'>, string>;
 
 export async function writeFrozen(folder: string, frozen: Frozen): Promise<void> {
-  const {autoencoder, unet, text, temporalText, ...rest} = frozen;
-  const networks = {autoencoder, text, temporalText};
+  const {autoencoder, unet, conditions, text, temporalText, ...rest} = frozen;
+  const networks = {autoencoder, conditions, text, temporalText};
   const settings: FrozenSettings = {
     ...rest,
     networks: Object.fromEntries(networkNames.map(name => [name, frozen[name]?.config])),
     tokenizers: {text: stored(text), temporalText: stored(temporalText)},
+    conditioning: conditions && {drop: conditions.drop, textTrains: conditions.textTrains},
   };
   const companions = Object.entries(companionNames).flatMap(([name, file]) => {
     const network = networks[name as keyof typeof networks];
@@ -72,7 +76,7 @@ export async function readFrozen(folder: string): Promise<Frozen | undefined> {
   if (!found) return undefined;
   const {weights, companions, config} = found.state;
   // Its hash was checked: this is what writeFrozen put there.
-  const {networks, tokenizers, ...settings} = config as object as FrozenSettings;
+  const {networks, tokenizers, conditioning, ...settings} = config as object as FrozenSettings;
   const beside = (name: keyof typeof companionNames) => companions?.[companionNames[name]] ?? new Map();
   const text = (name: 'text' | 'temporalText'): HostText | undefined => {
     const [own, tokenizer] = [networks[name], tokenizers[name]];
@@ -85,6 +89,8 @@ export async function readFrozen(folder: string): Promise<Frozen | undefined> {
     ...settings,
     autoencoder: networks.autoencoder && {config: networks.autoencoder, weights: beside('autoencoder')},
     unet: networks.unet && {config: networks.unet, weights},
+    conditions: networks.conditions &&
+      conditioning && {config: networks.conditions, weights: beside('conditions'), ...conditioning},
     text: text('text'),
     temporalText: text('temporalText'),
   };

@@ -4,7 +4,7 @@ import {type Denoise, diffusionLoss, type NoiseSchedule, noiseTensor, type Predi
 import * as tf from '../src/tf.ts';
 
 export interface HeldOutSet {
-  /** Latents of each clip, [1,T,h,w,C]. */
+  /** Latents of each clip, [1,T,h,w,C]; or its frames as images, [T,1,h,w,C]. */
   readonly clips: readonly tf.Tensor[];
   readonly seed: number;
   /** How many quantiles of the timesteps are measured. */
@@ -18,12 +18,12 @@ export function quantileTimesteps(count: number, steps: number): number[] {
 
 /**
  * Mean squared error of the prediction, per timestep quantile and over all.
- * @param denoise [1,T,h,w,C] and timesteps [1] -> prediction of the same shape
+ * @param denoise of clip `i`: [N,T,h,w,C] and timesteps [N] -> prediction of the same shape
  * @param order frames of clip `i` in the order to show them (default: as they are); noise stays with its place in time
  */
 export async function heldOutLoss(
   set: HeldOutSet,
-  denoise: Denoise,
+  denoise: (clip: number) => Denoise,
   diffusion: {schedule: NoiseSchedule; prediction: Prediction},
   order?: (clip: number) => readonly number[],
 ): Promise<{mean: number; perTimestep: {timestep: number; loss: number}[]}> {
@@ -36,8 +36,8 @@ export async function heldOutLoss(
         const latents = order ? tf.gather(clip, [...order(index)], 1) : clip;
         const at = {seed: set.seed, stream: 'heldOutNoise' as const, step: index * schedule.config.steps + timestep};
         const noise = noiseTensor(at, clip.shape);
-        const timesteps = tf.tensor1d([timestep], 'int32');
-        return diffusionLoss({denoise, latents, noise, timesteps, schedule, prediction});
+        const timesteps = tf.tensor1d(new Array<number>(clip.shape[0]!).fill(timestep), 'int32');
+        return diffusionLoss({denoise: denoise(index), latents, noise, timesteps, schedule, prediction});
       });
       sum += (await loss.data())[0]!;
       loss.dispose();

@@ -2,9 +2,11 @@
 // independent images (Video LDM, section 3.1).
 import type {ImageStageConfig} from '../src/config/schema.ts';
 import {type Denoise, diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
-import {UNet} from '../src/models/index.ts';
+import {type ConditionTensors, type EncodedConditions, UNet} from '../src/models/index.ts';
 import * as tf from '../src/tf.ts';
+import {openConditioning} from './conditions.ts';
 import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
+import {heldOutConditions} from './held_out_conditions.ts';
 import {heldOutLoss} from './held_out_loss.ts';
 import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
 import {imageUNet} from './networks.ts';
@@ -12,45 +14,66 @@ import {previewSamples} from './preview_samples.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
 
-export function imageRecipe({config, frozen: maybe, heldOut}: StageContext<ImageStageConfig>): Recipe<DiffusionInputs> {
+type Inputs = {diffusion: DiffusionInputs; conditions: ConditionTensors};
+
+export function imageRecipe({config, frozen: maybe, heldOut}: StageContext<ImageStageConfig>): Recipe<Inputs> {
   const {seed} = config.run;
   const frozen = needFrozen(maybe, 'autoencoder', 'scaleFactor', 'diffusion');
   const autoencoder = buildAutoencoder(frozen);
   const unet = growFrom(new UNet(imageUNet(config, maybe ?? {})), maybe?.unet, 'image model', seed);
+  const conditioning = openConditioning(maybe?.conditions, {seed, train: true});
   const schedule = makeSchedule(frozen.diffusion.schedule);
-  const {prediction} = frozen.diffusion;
-  const denoise: Denoise = (noisy, timesteps) => unet.forward({latents: noisy, timesteps, mode: 'image'});
+  const diffusion = {schedule, prediction: frozen.diffusion.prediction};
+  const given =
+    (conditions: EncodedConditions): Denoise =>
+    (latents, timesteps) =>
+      unet.forward({latents, timesteps, ...conditions, mode: 'image'});
   const heldOutSet = {
-    clips: encodeHeldOut(autoencoder, frozen.scaleFactor, heldOut),
+    clips: encodeHeldOut(autoencoder, frozen.scaleFactor, heldOut, 'images'),
     seed,
     quantiles: config.heldOut.timesteps,
   };
+  const known = heldOutConditions(conditioning, heldOut, 'images');
 
   return {
-    trained: trainedWeights(unet),
+    trained: [...trainedWeights(unet), ...(conditioning?.trained ?? [])],
 
-    /** Every frame is an image with noise and a timestep of its own: [B*T,1,h,w,C]. */
-    prepare: (batch, place) =>
-      drawDiffusion({autoencoder, frozen, batch, schedule, random: {seed, place}, framesAre: 'images'}),
+    /** Every frame is an image with noise, a timestep and conditions of its own: [B*T,1,h,w,C]. */
+    prepare: (batch, place) => {
+      const random = {seed, place};
+      return {
+        diffusion: drawDiffusion({autoencoder, frozen, batch, schedule, random, framesAre: 'images'}),
+        conditions: conditioning?.prepare(batch, 'images', random) ?? {},
+      };
+    },
 
-    loss: inputs => diffusionLoss({...inputs, denoise, schedule, prediction}),
+    loss: ({diffusion: inputs, conditions}) =>
+      diffusionLoss({...inputs, denoise: given(conditioning?.inputs(conditions) ?? {}), ...diffusion}),
 
     async heldOut() {
-      const {mean, perTimestep} = await heldOutLoss(heldOutSet, denoise, {schedule, prediction});
-      return {loss: mean, ...Object.fromEntries(perTimestep.map(({timestep, loss}) => [`loss.t${timestep}`, loss]))};
+      const {mean, perTimestep} = await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion);
+      return {
+        loss: mean,
+        ...(conditioning
+          ? {lossOtherConditions: (await heldOutLoss(heldOutSet, i => given(known.another(i)), diffusion)).mean}
+          : {}),
+        ...Object.fromEntries(perTimestep.map(({timestep, loss}) => [`loss.t${timestep}`, loss])),
+      };
     },
 
     preview: (folder, step) =>
-      previewSamples({unet, schedule, prediction}, autoencoder, frozen.scaleFactor, {
+      previewSamples({unet, ...diffusion}, autoencoder, frozen.scaleFactor, {
         config,
         folder,
         step,
         frames: undefined,
+        conditions: known.first,
       }),
 
     dispose() {
       tf.dispose(heldOutSet.clips as tf.Tensor[]);
       unet.dispose();
+      conditioning?.dispose();
       autoencoder.dispose();
     },
   };

@@ -66,13 +66,19 @@ export function drawDiffusion(draw: {
   });
 }
 
-/** The fixed latents of held-out clips, each [1,T,h,w,C], kept until disposed of. */
+/** The fixed latents of held-out clips, each [1,T,h,w,C] (as images [T,1,h,w,C]), kept until disposed of. */
 export function encodeHeldOut(
   autoencoder: AutoencoderKL,
   scaleFactor: number,
   clips: readonly VideoBatch[],
+  framesAre: 'clip' | 'images' = 'clip',
 ): tf.Tensor[] {
-  return clips.map(clip => encodeBatch(autoencoder, scaleFactor, clip));
+  return clips.map(clip =>
+    tf.tidy(() => {
+      const latents = encodeBatch(autoencoder, scaleFactor, clip);
+      return framesAre === 'clip' ? latents : tf.reshape(latents, [-1, 1, ...latents.shape.slice(2)]);
+    }),
+  );
 }
 
 /** A place in a stream of random numbers: the micro-batches of a step lie a fixed stretch apart. */

@@ -12,9 +12,9 @@ import {
 } from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {readWeights} from '../src/weights/load_weights.ts';
-import {type FolderModel, isModelFolder, readModelFolder} from '../src/weights/model_folder.ts';
+import {type FolderModel, isModelFolder, type ModelFolder, readModelFolder} from '../src/weights/model_folder.ts';
 import {withSafetensors} from '../src/weights/safetensors.ts';
-import type {HostModel, Parts} from './parts.ts';
+import type {HostModel, HostText, Parts} from './parts.ts';
 
 /** Models that belong together, as a run or a model folder holds them. */
 export interface LoadedModels extends Parts {
@@ -38,19 +38,9 @@ export async function loadModelFolder(folder: string): Promise<LoadedModels> {
       `${folder} has no scheduler/scheduler_config.json, without which its noise schedule and target are unknown: import it with --prediction eps or v.`,
     );
   const autoencoder = vae && (await hostModel(vae, new AutoencoderKL(vae.config)));
-  const textOf = async (model: typeof text, files: typeof tokenizer, place: string) => {
-    if (!model) return undefined;
-    if (!files)
-      throw new UserError(`${folder} has a text encoder but no ${place}/: put its vocab.json and merges.txt there.`);
-    return {
-      ...(await hostModel(model, new TextEncoder(model.config))),
-      tokenizer: readTokenizer(files.folder),
-      tokenizerOptions: files.options,
-    };
-  };
   const [spatialText, ownText] = [
-    await textOf(text, tokenizer, 'tokenizer'),
-    await textOf(temporalText, temporalTokenizer, 'temporal_tokenizer'),
+    await hostText(folder, text, tokenizer, 'tokenizer'),
+    await hostText(folder, temporalText, temporalTokenizer, 'temporal_tokenizer'),
   ];
   const scaleFactor = vae?.config.scaleFactor;
   return {
@@ -65,6 +55,30 @@ export async function loadModelFolder(folder: string): Promise<LoadedModels> {
     scaleFactor,
     text: spatialText,
     temporalText: ownText,
+  };
+}
+
+/** The text encoder of a model folder alone. @throws UserError where it has none. */
+export async function loadTextEncoder(folder: string): Promise<HostText> {
+  const {text, tokenizer} = await readModelFolder(folder);
+  const found = await hostText(folder, text, tokenizer, 'tokenizer');
+  if (!found) throw new UserError(`${folder} has no text encoder (text_encoder/): name a model folder that has one.`);
+  return found;
+}
+
+async function hostText(
+  folder: string,
+  model: ModelFolder['text'],
+  files: ModelFolder['tokenizer'],
+  place: string,
+): Promise<HostText | undefined> {
+  if (!model) return undefined;
+  if (!files)
+    throw new UserError(`${folder} has a text encoder but no ${place}/: put its vocab.json and merges.txt there.`);
+  return {
+    ...(await hostModel(model, new TextEncoder(model.config))),
+    tokenizer: readTokenizer(files.folder),
+    tokenizerOptions: files.options,
   };
 }
 

@@ -4,10 +4,11 @@ import path from 'node:path';
 import {type LoadedState, loadCheckpoint, loadLatest} from '../checkpoints/index.ts';
 import type {StageConfig} from '../src/config/schema.ts';
 import {UserError} from '../src/platform/user_error.ts';
+import {CONDITIONS_PREFIX} from './conditions.ts';
 import {type Frozen, readFrozen} from './frozen.ts';
 import {type LoadedModels, loadModelFolder, namesModelFolder} from './load_models.ts';
 import {diffusionFor, trainedNetwork} from './networks.ts';
-import type {Parts, Weights} from './parts.ts';
+import type {HostModel, Parts, Weights} from './parts.ts';
 import {runFolderAt} from './run_folder.ts';
 
 /** All networks of a run with all their weights, trained and frozen. */
@@ -54,7 +55,25 @@ function contents(state: LoadedState, trained: Weights, frozen: Frozen | undefin
   const parts: Parts = frozen ?? {diffusion: diffusionFor(config, {})};
   const {name, config: network} = trainedNetwork(config, parts);
   // What trains lies over what the parent brought.
-  return {...parts, config, [name]: {config: network, weights: new Map([...(parts[name]?.weights ?? []), ...trained])}};
+  const over = (part: HostModel<unknown> | undefined, own: Weights) => new Map([...(part?.weights ?? []), ...own]);
+  const {own, conditions} = apart(trained);
+  return {
+    ...parts,
+    config,
+    [name]: {config: network, weights: over(parts[name], own)},
+    conditions: parts.conditions && {...parts.conditions, weights: over(parts.conditions, conditions)},
+  };
+}
+
+/** The trained weights of the network, and those of its conditions. */
+function apart(trained: Weights): {own: Weights; conditions: Weights} {
+  const isCondition = (name: string) => name.startsWith(CONDITIONS_PREFIX);
+  const entries = [...trained];
+  const conditions = entries.filter(([name]) => isCondition(name));
+  return {
+    own: new Map(entries.filter(([name]) => !isCondition(name))),
+    conditions: new Map(conditions.map(([name, values]) => [name.slice(CONDITIONS_PREFIX.length), values])),
+  };
 }
 
 /** The autoencoder that frames of the run pass through. @throws UserError for one in pixel space. */

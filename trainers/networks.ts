@@ -5,6 +5,7 @@ import {type StageConfig, stageSchemas} from '../src/config/schema.ts';
 import type {AutoencoderConfig, TemporalConfig, UNetConfig} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import type {DiffusionSettings, Parts} from './parts.ts';
+import {conditionedUNet} from './resolve_conditions.ts';
 
 type Config<Stage extends StageConfig['stage']> = Extract<StageConfig, {stage: Stage}>;
 
@@ -51,7 +52,7 @@ export function imageUNet({unet, from}: Pick<Config<'image'>, 'unet' | 'from'>, 
     throw new UserError(
       `unet.inChannels is ${config.inChannels}, but the autoencoder of ${from} has ${latentChannels} latent channels: make them equal.`,
     );
-  return config;
+  return conditionedUNet(config, parent.conditions?.config);
 }
 
 /** The image model's UNet with temporal layers interleaved. */

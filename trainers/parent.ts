@@ -6,6 +6,7 @@ import type {LoadedModels} from './load_models.ts';
 import {loadParent} from './load_run.ts';
 import {diffusionFor, trainedNetwork} from './networks.ts';
 import {type DiffusionSettings, type NetworkName, networkNames, type Parts, partLabels} from './parts.ts';
+import {conditionsFor} from './resolve_conditions.ts';
 import {measureScaleFactor} from './scale_factor.ts';
 
 /** What a stage may start from, and what it takes of it. */
@@ -25,10 +26,15 @@ export const parentRules = {
   image: {
     stages: ['autoencoder', 'image'],
     needs: ['autoencoder'],
-    takes: ['unet', 'text', 'temporalText'],
+    takes: ['unet', 'conditions', 'text', 'temporalText'],
     unet: 'image',
   },
-  temporal: {stages: ['image'], needs: ['autoencoder', 'unet'], takes: ['text', 'temporalText'], unet: 'image'},
+  temporal: {
+    stages: ['image'],
+    needs: ['autoencoder', 'unet'],
+    takes: ['conditions', 'text', 'temporalText'],
+    unet: 'image',
+  },
 } as const satisfies Record<StageName, ParentRule>;
 
 /** What the stage of `config` takes of its parent; undefined for a run that starts from nothing. */
@@ -42,9 +48,10 @@ export async function freezeParent(config: StageConfig): Promise<Frozen | undefi
   const parent = await loadParent(from);
   refuseOtherParent(config.stage, rule, parent, from);
   const wanted = new Set([...rule.needs, ...rule.takes]);
-  const taken: Parts = Object.fromEntries(
+  const networks: Parts = Object.fromEntries(
     networkNames.map(name => [name, wanted.has(name) ? parent[name] : undefined]),
   );
+  const taken: Parts = {...networks, ...(await conditionsFor(config, networks))};
   const network = trainedNetwork(config, taken);
   const diffusion = diffusionFor(config, {...taken, diffusion: parent.diffusion});
   // The paper trains image and video with one schedule and one target.

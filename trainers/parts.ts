@@ -3,6 +3,7 @@
 import type {NamedTensors} from '../checkpoints/index.ts';
 import type {
   AutoencoderConfig,
+  ConditionsConfig,
   TextEncoderConfig,
   TokenizerFiles,
   TokenizerOptions,
@@ -25,10 +26,29 @@ export interface HostText extends HostModel<TextEncoderConfig> {
   readonly tokenizerOptions: TokenizerOptions;
 }
 
+/** How often conditions are left out in training: all together, and each alone. */
+export interface DropRates {
+  readonly all: number;
+  readonly text: number;
+  readonly labels: number;
+  readonly boxes: number;
+  readonly fps: number;
+}
+
+/** What a diffusion model is conditioned on; before it is trained, only the weights of a text encoder that is given. */
+export interface HostConditions extends HostModel<ConditionsConfig> {
+  readonly drop: DropRates;
+  /** Whether an image stage trains the text encoder. */
+  readonly textTrains: boolean;
+}
+
 export interface Parts {
   readonly autoencoder?: HostModel<AutoencoderConfig> | undefined;
   /** The diffusion model; its configuration has `temporal` where it is a video model. */
   readonly unet?: HostModel<UNetConfig> | undefined;
+  /** Absent: an unconditional model. */
+  readonly conditions?: HostConditions | undefined;
+  /** The text encoder of imported models; a run has it within its conditions. */
   readonly text?: HostText | undefined;
   /** The text of the temporal layers, where it is not that of the spatial ones. */
   readonly temporalText?: HostText | undefined;
@@ -41,13 +61,20 @@ export interface Parts {
 }
 
 /** The parts that are networks. */
-export const networkNames = ['autoencoder', 'unet', 'text', 'temporalText'] as const satisfies readonly (keyof Parts)[];
+export const networkNames = [
+  'autoencoder',
+  'unet',
+  'conditions',
+  'text',
+  'temporalText',
+] as const satisfies readonly (keyof Parts)[];
 export type NetworkName = (typeof networkNames)[number];
 
 /** How messages call a part. */
 export const partLabels = {
   autoencoder: 'autoencoder',
   unet: 'UNet',
+  conditions: 'conditions',
   text: 'text encoder',
   temporalText: "temporal layers' text encoder",
   scaleFactor: 'scale factor of its latents',

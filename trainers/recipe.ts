@@ -50,11 +50,11 @@ export interface Recipe<Inputs extends tf.TensorContainer = tf.TensorContainer> 
   dispose(): void;
 }
 
-/** The weights of a model that are not frozen, in order of declaration. */
-export function trainedWeights(model: Block): TrainedWeight[] {
+/** The weights of a model that are not frozen, in order of declaration; `prefix` goes before their names in files. */
+export function trainedWeights(model: Block, prefix = ''): TrainedWeight[] {
   const trainable = model.trainableNamedWeights();
   return model.weightSpecs().flatMap(spec => {
     const variable = trainable.get(spec.path);
-    return variable ? [{spec, variable}] : [];
+    return variable ? [{spec: {...spec, path: prefix + spec.path}, variable}] : [];
   });
 }

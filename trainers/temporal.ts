@@ -1,11 +1,14 @@
 // Stage `temporal`: temporal layers are interleaved into the image model and alone are trained; everything spatial is
-// frozen (Video LDM, section 3.1 and eq. 2). Same noise schedule and target as the image model.
+// frozen (Video LDM, section 3.1 and eq. 2). Same noise schedule and target as the image model; text goes into the temporal
+// layers too.
 import type {TemporalStageConfig} from '../src/config/schema.ts';
 import {type Denoise, diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
-import {UNet} from '../src/models/index.ts';
+import {type EncodedConditions, repeatRows, UNet} from '../src/models/index.ts';
 import {permutation} from '../src/random/index.ts';
 import * as tf from '../src/tf.ts';
+import {openConditioning} from './conditions.ts';
 import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
+import {heldOutConditions} from './held_out_conditions.ts';
 import {heldOutLoss} from './held_out_loss.ts';
 import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
 import {videoUNet} from './networks.ts';
@@ -13,27 +16,33 @@ import {previewSamples} from './preview_samples.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
 
-export function temporalRecipe({
-  config,
-  frozen: maybe,
-  heldOut,
-}: StageContext<TemporalStageConfig>): Recipe<DiffusionInputs> {
+type Inputs = {diffusion: DiffusionInputs; conditions: EncodedConditions};
+
+export function temporalRecipe({config, frozen: maybe, heldOut}: StageContext<TemporalStageConfig>): Recipe<Inputs> {
   const {seed} = config.run;
   const frozen = needFrozen(maybe, 'autoencoder', 'unet', 'scaleFactor', 'diffusion');
-  const {prediction} = frozen.diffusion;
   const schedule = makeSchedule(frozen.diffusion.schedule);
+  const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const autoencoder = buildAutoencoder(frozen);
   const unet = growFrom(new UNet(videoUNet(config, frozen)), frozen.unet, 'image model', seed);
   unet.trainWhere(({part}) => part === 'temporal');
+  const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
 
-  const asVideo: Denoise = (noisy, timesteps) => unet.forward({latents: noisy, timesteps});
-  const asImages: Denoise = (noisy, timesteps) => unet.forward({latents: noisy, timesteps, mode: 'image'});
-  const denoise = config.sees === 'own-frame' ? eachFrameAlone(asVideo) : asVideo;
+  const asVideo =
+    (conditions: EncodedConditions): Denoise =>
+    (latents, timesteps) =>
+      unet.forward({latents, timesteps, ...conditions});
+  const asImages =
+    (conditions: EncodedConditions): Denoise =>
+    (latents, timesteps) =>
+      unet.forward({latents, timesteps, ...conditions, mode: 'image'});
+  const given = config.sees === 'own-frame' ? eachFrameAlone(unet) : asVideo;
   const heldOutSet = {
     clips: encodeHeldOut(autoencoder, frozen.scaleFactor, heldOut),
     seed,
     quantiles: config.heldOut.timesteps,
   };
+  const known = heldOutConditions(conditioning, heldOut, 'clips');
   const shuffled = (clip: number) => [...permutation({seed, stream: 'shuffle', step: clip}, config.data.frames)];
 
   let lossAlphaOne: number | undefined;
@@ -41,48 +50,63 @@ export function temporalRecipe({
   return {
     trained: trainedWeights(unet),
 
-    prepare: (batch, place) =>
-      drawDiffusion({autoencoder, frozen, batch, schedule, random: {seed, place}, framesAre: 'clip'}),
+    prepare: (batch, place) => {
+      const random = {seed, place};
+      return {
+        diffusion: drawDiffusion({autoencoder, frozen, batch, schedule, random, framesAre: 'clip'}),
+        conditions: conditioning?.inputs(conditioning.prepare(batch, 'clips', random)) ?? {},
+      };
+    },
 
-    loss: inputs => diffusionLoss({...inputs, denoise, schedule, prediction}),
+    loss: ({diffusion: inputs, conditions}) => diffusionLoss({...inputs, denoise: given(conditions), ...diffusion}),
 
     /** Beside the loss: the image model alone on the same noise (alpha = 1), and the frames of each clip in random order. */
     async heldOut() {
-      const diffusion = {schedule, prediction};
-      const {mean, perTimestep} = await heldOutLoss(heldOutSet, denoise, diffusion);
+      const {mean, perTimestep} = await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion);
       // The image model is frozen: measured once.
-      lossAlphaOne ??= (await heldOutLoss(heldOutSet, asImages, diffusion)).mean;
-      const lossShuffled = (await heldOutLoss(heldOutSet, denoise, diffusion, shuffled)).mean;
+      lossAlphaOne ??= (await heldOutLoss(heldOutSet, i => asImages(known.own(i)), diffusion)).mean;
+      const lossShuffled = (await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion, shuffled)).mean;
       return {
         loss: mean,
         lossAlphaOne,
         lossShuffled,
+        ...(conditioning
+          ? {lossOtherConditions: (await heldOutLoss(heldOutSet, i => given(known.another(i)), diffusion)).mean}
+          : {}),
         ...Object.fromEntries(perTimestep.map(({timestep, loss}) => [`loss.t${timestep}`, loss])),
       };
     },
 
     preview: (folder, step) =>
-      previewSamples({unet, schedule, prediction}, autoencoder, frozen.scaleFactor, {
+      previewSamples({unet, ...diffusion}, autoencoder, frozen.scaleFactor, {
         config,
         folder,
         step,
         frames: config.data.frames,
+        conditions: known.first,
       }),
 
     dispose() {
       tf.dispose(heldOutSet.clips as tf.Tensor[]);
       unet.dispose();
+      conditioning?.dispose();
       autoencoder.dispose();
     },
   };
 }
 
 /** The control of an experiment: [B,T,...] as B*T clips of one frame, so that no layer sees another frame. */
-function eachFrameAlone(denoise: Denoise): Denoise {
-  return (noisy, timesteps) =>
-    tf.tidy(() => {
-      const [b = 1, t = 1, ...frame] = noisy.shape;
-      const perFrame = tf.reshape(tf.tile(tf.reshape(timesteps, [b, 1]), [1, t]), [b * t]) as tf.Tensor1D;
-      return tf.reshape(denoise(tf.reshape(noisy, [b * t, 1, ...frame]), perFrame), noisy.shape);
-    });
+function eachFrameAlone(unet: UNet): (conditions: EncodedConditions) => Denoise {
+  return ({context, addedNumbers}) =>
+    (noisy, timesteps) =>
+      tf.tidy(() => {
+        const [b = 1, t = 1, ...frame] = noisy.shape;
+        const alone = unet.forward({
+          latents: tf.reshape(noisy, [b * t, 1, ...frame]),
+          timesteps: repeatRows(timesteps, t),
+          context: context && repeatRows(context, t),
+          addedNumbers: addedNumbers && repeatRows(addedNumbers, t),
+        });
+        return tf.reshape(alone, noisy.shape);
+      });
 }

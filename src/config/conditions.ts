@@ -34,7 +34,7 @@ const text = z
       .describe('whether the text encoder trains; default: only one that starts from nothing'),
     drop,
   })
-  .refine(({from, encoder}) => (from === undefined) !== (encoder === undefined), 'give from or encoder, one of them');
+  .refine(({from, encoder}) => from === undefined || encoder === undefined, 'give from or encoder, not both');
 
 export const conditionsSchema = z.strictObject({
   drop: fraction.default(0.1).describe('how often all conditions are left out together in training'),

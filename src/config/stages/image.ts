@@ -1,6 +1,7 @@
 // Configuration of the stage `image`.
 import {z} from 'zod';
 import {commonShape, diffusionSchema, fromParent} from '../common.ts';
+import {conditionsSchema} from '../conditions.ts';
 import {unetSchema} from '../models.ts';
 
 export const imageStage = z.strictObject({
@@ -8,6 +9,7 @@ export const imageStage = z.strictObject({
   ...commonShape,
   from: fromParent,
   unet: unetSchema.optional().describe('a new UNet; absent where the parent brings one'),
+  conditions: conditionsSchema.optional().describe("absent: the parent's, or an unconditional model"),
   diffusion: diffusionSchema.optional().describe("of a new UNet (absent: its defaults); a parent's UNet keeps its own"),
 });
 export type ImageStageConfig = z.infer<typeof imageStage>;

@@ -1,0 +1,138 @@
+// Captioned moving shapes: clips whose content is known, for measuring what text, labels and boxes do. A square or a disc of
+// one of three colours goes at a steady pace in one of four directions and comes back in at the other edge.
+import path from 'node:path';
+import {openShardWriter} from 'webdataset-ts';
+import {openClipEncoder} from '../datasets/clip_file.ts';
+import {integers, uniforms} from '../src/random/index.ts';
+
+export const directions = ['left', 'right', 'up', 'down'] as const;
+export type Direction = (typeof directions)[number];
+const shapes = ['square', 'disc'] as const;
+const colours = {red: [225, 60, 50], green: [60, 190, 80], blue: [70, 100, 235]} as const;
+const background = 24;
+
+export interface MovingShape {
+  readonly shape: (typeof shapes)[number];
+  readonly colour: keyof typeof colours;
+  readonly direction: Direction;
+  /** Where its middle starts, as shares of width and height. */
+  readonly start: readonly [x: number, y: number];
+}
+
+export interface ShapeClips {
+  readonly frames: number;
+  readonly size: number;
+  readonly fps: number;
+  /** Share of the frame's side that the shape goes each frame. */
+  readonly pace: number;
+}
+
+/** Shape `i` of a seed. */
+export function movingShape(seed: number, i: number): MovingShape {
+  const [shape = 0, colour = 0, direction = 0] = integers({seed, stream: 'synthetic', step: i}, 3, 12);
+  const [x = 0, y = 0] = uniforms({seed, stream: 'synthetic', step: i, offset: 8}, 2);
+  return {
+    shape: shapes[shape % 2]!,
+    colour: (['red', 'green', 'blue'] as const)[colour % 3]!,
+    direction: directions[direction % 4]!,
+    start: [x, y],
+  };
+}
+
+export function captionOf({shape, colour, direction}: MovingShape): string {
+  return `a ${colour} ${shape} moves ${direction}`;
+}
+
+/** RGB [T,size,size,3], edges smoothed, and the box of each frame in shares (the part before it leaves the frame). */
+export function drawShape(
+  {shape, colour, direction, start}: MovingShape,
+  {frames, size, pace}: Pick<ShapeClips, 'frames' | 'size' | 'pace'>,
+): {data: Uint8Array; boxes: [number, number, number, number][]} {
+  const [dx, dy] = {left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1]}[direction] as [number, number];
+  const half = size * 0.17;
+  const data = new Uint8Array(frames * size * size * 3);
+  const boxes: [number, number, number, number][] = [];
+  const wrap = (x: number) => x - Math.floor(x);
+  for (let t = 0; t < frames; t++) {
+    const [cx, cy] = [wrap(start[0] + dx * pace * t) * size, wrap(start[1] + dy * pace * t) * size];
+    const edge = (from: number) => Math.min(1, Math.max(0, from / size));
+    boxes.push([edge(cx - half), edge(cy - half), edge(cx + half), edge(cy + half)]);
+    for (let y = 0; y < size; y++) {
+      for (let x = 0; x < size; x++) {
+        const away = (a: number, c: number) => Math.min(Math.abs(a - c), size - Math.abs(a - c));
+        const [ax, ay] = [away(x + 0.5, cx), away(y + 0.5, cy)];
+        const outside = (shape === 'square' ? Math.max(ax, ay) : Math.hypot(ax, ay)) - half;
+        const cover = Math.min(1, Math.max(0, 0.5 - outside));
+        for (let c = 0; c < 3; c++) {
+          data[((t * size + y) * size + x) * 3 + c] = Math.round(
+            background + cover * (colours[colour][c]! - background),
+          );
+        }
+      }
+    }
+  }
+  return {data, boxes};
+}
+
+/** Writes `count` clips of a seed as shards NAME-000000.tar; each has a caption, labels and boxes. */
+export async function writeShapeShards(
+  folder: string,
+  name: string,
+  {count, seed, ...clips}: ShapeClips & {count: number; seed: number},
+): Promise<string> {
+  const {frames, size, fps} = clips;
+  const encoder = await openClipEncoder('webp');
+  const writer = openShardWriter({path: path.join(folder, `${name}-%06d.tar`), overwrite: true});
+  for (let i = 0; i < count; i++) {
+    const moving = movingShape(seed, i);
+    const {data, boxes} = drawShape(moving, clips);
+    const pixels = (box: number[]) => box.map(share => share * size);
+    await writer.write({
+      key: `shape-${seed}-${String(i).padStart(5, '0')}`,
+      members: {
+        webp: await encoder.encode({data, shape: [frames, size, size, 3]}, fps),
+        txt: captionOf(moving),
+        json: {
+          fps,
+          direction: moving.direction,
+          colour: moving.colour,
+          size: [size, size],
+          boxes: boxes.map((box, frame) => ({frame, xyxy: pixels(box), class: moving.shape})),
+        },
+      },
+    });
+  }
+  return (await writer.close())[0]!.path;
+}
+
+/**
+ * The direction in which the bright part of a clip moves: the way its middle goes from frame to frame, on a frame without
+ * edges (a shape that leaves on the left comes in on the right), measured by the phase of the lowest wave along each axis.
+ */
+export function directionOf(data: Uint8Array, [frames, height, width]: readonly number[]): Direction {
+  const phases = Array.from({length: frames!}, (_, t) => {
+    const sums = {x: [0, 0], y: [0, 0]};
+    for (let y = 0; y < height!; y++) {
+      for (let x = 0; x < width!; x++) {
+        const at = ((t * height! + y) * width! + x) * 3;
+        const bright = Math.max(0, Math.max(data[at]!, data[at + 1]!, data[at + 2]!) - 2 * background);
+        for (const [axis, angle] of [
+          ['x', (2 * Math.PI * x) / width!],
+          ['y', (2 * Math.PI * y) / height!],
+        ] as const) {
+          sums[axis][0]! += bright * Math.cos(angle);
+          sums[axis][1]! += bright * Math.sin(angle);
+        }
+      }
+    }
+    return {x: Math.atan2(sums.x[1]!, sums.x[0]!), y: Math.atan2(sums.y[1]!, sums.y[0]!)};
+  });
+  const moved = (axis: 'x' | 'y') =>
+    phases.slice(1).reduce((sum, phase, t) => {
+      const turn = phase[axis] - phases[t]![axis];
+      return sum + Math.atan2(Math.sin(turn), Math.cos(turn));
+    }, 0);
+  const [dx, dy] = [moved('x'), moved('y')];
+  if (Math.abs(dx) > Math.abs(dy)) return dx > 0 ? 'right' : 'left';
+  return dy > 0 ? 'down' : 'up';
+}

@@ -1,0 +1,145 @@
+// A conditional image model and its video model: conditions reach the loss, are dropped as configured, are saved with the
+// weights, and later stages freeze them.
+import path from 'node:path';
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import {directionOf, directions, drawShape, movingShape, writeShapeShards} from '../../scripts/moving_shapes.ts';
+import {stageSchemas} from '../../src/config/schema.ts';
+import {openEngine} from '../../src/engine/index.ts';
+import * as tf from '../../src/tf.ts';
+import {buildConditionEncoder, Conditioning, conditionsOf} from '../../trainers/conditions.ts';
+import {heldOutBatches} from '../../trainers/data.ts';
+import {loadRun} from '../../trainers/index.ts';
+import {train} from '../../trainers/train.ts';
+import {type MicroData, microConfig, microData} from '../helpers/micro_runs.ts';
+
+const MINUTES = 60_000;
+const clips = {frames: 4, size: 16, fps: 8, pace: 0.09};
+const conditions = {
+  drop: 0.2,
+  text: {encoder: {channels: 8, layers: 1, heads: 2, tokens: 8, vocabulary: 64}},
+  labels: {classes: {direction: {values: ['left', 'right', 'up', 'down']}}},
+  boxes: {classes: ['square', 'disc'], max: 2},
+  fps: {},
+};
+let data: MicroData;
+let root = '';
+const config = (stage: 'autoencoder' | 'image' | 'temporal', extra: object = {}) => ({
+  ...microConfig(stage, data, {root, steps: 3}),
+  ...extra,
+});
+
+beforeAll(async () => {
+  const made = await microData();
+  const shards = path.join(made.folder, 'shapes');
+  data = {
+    ...made,
+    train: await writeShapeShards(shards, 'train', {...clips, count: 8, seed: 1}),
+    heldOut: await writeShapeShards(shards, 'validation', {...clips, count: 3, seed: 2}),
+  };
+  root = path.join(data.folder, 'runs');
+  await openEngine('wasm');
+  await train(stageSchemas.autoencoder.parse(config('autoencoder')), {logStyle: 'json'});
+  await train(stageSchemas.image.parse(config('image', {conditions})), {logStyle: 'json'});
+  await train(stageSchemas.temporal.parse(config('temporal')), {logStyle: 'json'});
+}, 3 * MINUTES);
+afterAll(() => data?.remove());
+
+test('every weight of the conditions trained with the image model, and the video model keeps its bytes', async () => {
+  const [image, video] = [await loadRun(path.join(root, 'image'), 'raw'), await loadRun(path.join(root, 'temporal'))];
+  const averaged = await loadRun(path.join(root, 'image'));
+  const names = [...image.conditions!.weights.keys()];
+  expect(names.filter(name => name.startsWith('text_encoder.')).length).toBeGreaterThan(10);
+  expect(names).toContain('labels.direction.weight');
+  expect(names).toContain('boxes.linear_1.weight');
+  expect(image.unet!.config).toMatchObject({crossAttentionDim: 8, addedNumbers: {count: 1}});
+  expect([...image.unet!.weights.keys()].some(name => name.startsWith('conditions.'))).toBe(false);
+  for (const [name, {data: values}] of averaged.conditions!.weights)
+    expect(Buffer.from(video.conditions!.weights.get(name)!.data.buffer).equals(Buffer.from(values.buffer)), name).toBe(
+      true,
+    );
+  expect(video.unet!.config.temporal).toBeDefined();
+});
+
+test('what a finished run says of conditions is what its data say', async () => {
+  const run = await loadRun(path.join(root, 'temporal'));
+  const encoder = buildConditionEncoder(run.conditions!);
+  const [batch] = await heldOutBatches(run.config);
+  const [first, , third] = conditionsOf(batch!, encoder.config, 'images');
+  const shape = movingShape(2, 0);
+  expect(first).toMatchObject({
+    text: `a ${shape.colour} ${shape.shape} moves ${shape.direction}`,
+    labels: {direction: shape.direction},
+    fps: 8,
+  });
+  expect(third!.boxes).toHaveLength(1);
+  expect(third!.boxes![0]!.class).toBe(shape.shape);
+  const drawn = drawShape(shape, clips).boxes[2]!;
+  for (const [i, corner] of third!.boxes![0]!.corners.entries()) expect(corner).toBeCloseTo(drawn[i]!, 5);
+  encoder.dispose();
+});
+
+test('conditions are left out as often as configured, as a function of seed and step', async () => {
+  const run = await loadRun(path.join(root, 'image'));
+  const encoder = buildConditionEncoder(run.conditions!);
+  const [one] = await heldOutBatches(run.config);
+  const many = Array.from({length: 400}, () => 0);
+  const batch = {
+    ...one!,
+    shape: [many.length, 4, 16, 16, 3] as const,
+    keys: many.map(() => 'x'),
+    captions: many.map(() => 'a red disc'),
+    fps: many.map(() => 8),
+    labels: many.map(() => ({})),
+    boxes: many.map(() => []),
+    metadata: many.map(() => ({direction: 'up'})),
+  };
+  const conditioning = new Conditioning(encoder, {all: 0.3, text: 0.5, labels: 0, boxes: 0, fps: 0});
+  const drawn = (step: number) =>
+    tf.tidy(() => {
+      const {labels, fps, text} = conditioning.prepare(batch, 'clips', {seed: 7, place: {step, microBatch: 0}});
+      const empty = encoder.encode([{}]).context!.dataSync().slice(8, 16);
+      const words = [...text!.dataSync()];
+      const length = text!.shape[1]! * text!.shape[2]!;
+      const isEmpty = many.map((_, i) => Math.abs(words[i * length + 8]! - empty[0]!) < 1e-6);
+      return {labels: [...labels!.dataSync()], fps: [...fps!.dataSync()], isEmpty};
+    });
+  const {labels, fps, isEmpty} = drawn(3);
+  const share = (list: unknown[]) => list.filter(Boolean).length / list.length;
+  expect(share(labels.map(label => label === 0))).toBeCloseTo(0.3, 1);
+  // Dropped together: where the label is gone, the frame rate and the text are.
+  for (const [i, label] of labels.entries()) {
+    expect(fps[i]).toBe(label === 0 ? 0 : 8);
+    if (label === 0) expect(isEmpty[i]).toBe(true);
+  }
+  expect(share(isEmpty)).toBeCloseTo(0.3 + 0.7 * 0.5, 1);
+  expect(drawn(3)).toEqual({labels, fps, isEmpty});
+  expect(drawn(4).labels).not.toEqual(labels);
+  conditioning.dispose();
+});
+
+test('a section that does not fit is refused by name', async () => {
+  const refused = (change: object, extra: object = {}) =>
+    train(stageSchemas.image.parse({...config('image', extra), run: {name: 'refused', root}, conditions: change}), {
+      logStyle: 'json',
+    });
+  await expect(refused({labels: conditions.labels})).rejects.toThrow('set unet.crossAttentionDim');
+  await expect(refused({text: {}})).rejects.toThrow('the parent brings no text encoder');
+  const {unet: _, ...goesOn} = config('image') as Record<string, unknown>;
+  await expect(
+    train(
+      stageSchemas.image.parse({...goesOn, from: path.join(root, 'image'), run: {name: 'refused', root}, conditions}),
+      {logStyle: 'json'},
+    ),
+  ).rejects.toThrow('conditions.text.encoder is given, but the parent brings its conditions');
+  expect(() => stageSchemas.image.parse(config('image', {conditions: {labels: {classes: {night: {}}}}}))).toThrow(
+    /give values or upTo/,
+  );
+});
+
+test('directions are measured as drawn', () => {
+  for (const direction of directions) {
+    const shape = {...movingShape(9, 4), direction};
+    const {data: frames} = drawShape(shape, {frames: 6, size: 32, pace: 0.08});
+    expect(directionOf(frames, [6, 32, 32])).toBe(direction);
+  }
+});
