@@ -20,6 +20,7 @@ export const resumeRules: readonly ConfigRule[] = [
   {path: 'stage', change: 'refused', why: 'another stage trains other weights'},
   {path: 'autoencoder.**', change: 'refused', why: weights},
   {path: 'unet.**', change: 'refused', why: weights},
+  {path: 'conditions.**', change: 'refused', why: weights},
   {path: 'temporal.**', change: 'refused', why: weights},
   {path: 'sees', change: 'refused', why: weights},
   {path: 'diffusion.**', change: 'refused', why: 'the network would be asked for something else'},
