@@ -2,7 +2,14 @@
 // frozen autoencoder; noise and timesteps drawn for the step.
 import type {VideoBatch} from '../datasets/index.ts';
 import {type NoiseSchedule, noiseTensor} from '../src/diffusion/index.ts';
-import {type AutoencoderKL, framesToPixels, rawToLatents, sampleRawLatents} from '../src/models/index.ts';
+import {
+  type AutoencoderKL,
+  framesToPixels,
+  type Posterior,
+  rawToLatents,
+  sampleRawLatents,
+} from '../src/models/index.ts';
+import {UserError} from '../src/platform/user_error.ts';
 import {integers, type StreamName} from '../src/random/index.ts';
 import * as tf from '../src/tf.ts';
 import type {StepPlace} from './recipe.ts';
@@ -18,10 +25,26 @@ export interface StepRandom {
 
 export type DiffusionInputs = {latents: tf.Tensor; noise: tf.Tensor; timesteps: tf.Tensor1D};
 
-/** Pixels [B*T,H,W,3] in [-1,1] of a batch. */
+/** Pixels [B*T,H,W,3] in [-1,1] of a batch. @throws UserError for a batch of latents. */
 export function batchPixels(batch: VideoBatch): tf.Tensor4D {
   const [b, t, h, w] = batch.shape;
+  if (batch.latents)
+    throw new UserError('The shards hold latents, but pixels are needed here: name shards of videos or images.');
   return tf.tidy(() => framesToPixels(tf.tensor4d(batch.frames, [b * t, h, w, 3], 'int32')));
+}
+
+/** What the encoder says of a batch's frames, [B*T,h,w,C]: now, or beforehand where the shards hold latents. */
+export function batchPosterior(autoencoder: AutoencoderKL, batch: VideoBatch): Posterior {
+  if (!batch.latents) {
+    const pixels = batchPixels(batch);
+    const posterior = autoencoder.encode(pixels);
+    pixels.dispose();
+    return posterior;
+  }
+  const {mean, logvar, shape} = batch.latents;
+  const [b, t, h, w, c] = shape;
+  const perFrame: [number, number, number, number] = [b * t, h, w, c];
+  return {mean: tf.tensor4d(mean, perFrame), logvar: tf.tensor4d(logvar, perFrame)};
 }
 
 /** Latents [B,T,h,w,C]: a sample of the posterior as LDM trains on, or its mean without `random`. */
@@ -33,7 +56,7 @@ export function encodeBatch(
 ): tf.Tensor5D {
   const [b, t] = batch.shape;
   return tf.tidy(() => {
-    const posterior = autoencoder.encode(batchPixels(batch));
+    const posterior = batchPosterior(autoencoder, batch);
     const {mean} = posterior;
     const raw = random
       ? sampleRawLatents(posterior, noiseTensor(placeOf('posterior', random), mean.shape) as tf.Tensor4D)

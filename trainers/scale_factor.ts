@@ -12,12 +12,12 @@ const MEASURED_BATCHES = 4;
 
 /** 1 / standard deviation of the latents of the first batches (latent-diffusion's scale_by_std). */
 export async function measureScaleFactor(
-  config: Pick<CommonConfig, 'data' | 'run'>,
+  config: Pick<CommonConfig, 'data' | 'run' | 'stage'>,
   autoencoder: HostModel<AutoencoderConfig>,
   from: string,
 ): Promise<number> {
   const model = buildAutoencoder({autoencoder});
-  const data = batches(trainingData(config), {seed: config.run.seed});
+  const data = batches(trainingData(config, {autoencoder}), {seed: config.run.seed});
   let [count, sum, squares] = [0, 0, 0];
   for (let i = 0; i < MEASURED_BATCHES; i++) {
     const next = await data.next();

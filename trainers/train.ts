@@ -91,10 +91,9 @@ async function trainWith(
   const dataLog = log.logger.child({part: 'data'});
   const listBadSample = badSampleLog(run.badSamples);
   const onBadSample = (report: BadSampleReport) => {
-    listBadSample(report);
-    dataLog.warn(report, 'bad sample left out');
+    if (listBadSample(report)) dataLog.warn(report, 'bad sample left out');
   };
-  const heldOut = await heldOutBatches(config, onBadSample);
+  const heldOut = await heldOutBatches(config, frozen, onBadSample);
   const recipe = await recipeOf({config, frozen, heldOut});
   const slots = makeSlots(recipe.trained);
   const adversarySlots = makeMomentSlots(recipe.adversary?.trained ?? []);
@@ -115,10 +114,11 @@ async function trainWith(
     onWritten: ({name, bytes}) => checkpointLog.info({checkpoint: name, bytes}, 'written'),
   });
   const stop = options.stopOnSignals ? stopOnSignals(log.logger) : neverStop;
-  const data = batches(trainingData(config), {
+  const data = batches(trainingData(config, frozen), {
     seed: config.run.seed,
     ...(place.data === undefined ? {} : {resume: place.data}),
     onBadSample,
+    onNote: note => dataLog.warn(note),
   });
   try {
     checkpointer.reserve(stateOf(config, engine, {slots, adversarySlots}, place));

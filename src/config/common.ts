@@ -1,5 +1,6 @@
 // The parts of a configuration that every stage has. One strict zod object each: an unknown key is an error.
 import {z} from 'zod';
+import {dataSchema} from './data.ts';
 
 const count = z.int().min(1);
 const fraction = z.number().min(0).max(1);
@@ -17,19 +18,6 @@ export const runSchema = z.strictObject({
 export const engineSchema = z.strictObject({
   name: z.enum(['auto', 'torch', 'node-gpu', 'wasm', 'cpu']).default('auto'),
   precision: z.enum(['fp32', 'tf32', 'bf16']).default('fp32'),
-});
-
-/** Shards (paths, globs by braces, URLs) and how clips are cut from them. Sizes in pixels, [height, width]. */
-export const dataSchema = z.strictObject({
-  train: z.array(z.string().min(1)).min(1),
-  heldOut: z.array(z.string().min(1)).min(1),
-  frames: count.max(1024).describe('T: frames of a clip; 1 for still images'),
-  fps: z.number().positive().max(240).optional().describe('wanted frames per second; as stored when absent'),
-  size: z.tuple([count.max(8192), count.max(8192)]),
-  batchSize: count.max(4096),
-  shuffleWindow: count.max(100_000).default(256).describe('samples shuffled together'),
-  workers: z.int().min(0).max(64).default(1).describe('decoding threads; the data are the same for any number'),
-  onBadSample: z.enum(['stop', 'skip']).default('stop').describe('skip lists each in bad-samples.jsonl'),
 });
 
 /** beta_1..beta_N of the forward process. `scaled_linear` is linear in sqrt(beta): what the LDM code base calls "linear". */

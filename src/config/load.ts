@@ -75,6 +75,14 @@ function describeIssue(
   schema: z.ZodType,
 ): string {
   const path = issue.path.map(part => (typeof part === 'symbol' ? part.toString() : part));
+  if (issue.code === 'invalid_union') {
+    // The alternative that was meant is the one that what is there got furthest in.
+    const meant = issue.errors.reduce((best, other) => (depth(other) > depth(best) ? other : best));
+    if (depth(meant) > 0)
+      return meant
+        .map(inner => describeIssue({...inner, path: [...issue.path, ...inner.path]}, name, document, lines, schema))
+        .join('\n');
+  }
   if (issue.code === 'unrecognized_keys') {
     return issue.keys
       .map(key => {
@@ -89,6 +97,10 @@ function describeIssue(
   const shown = found === undefined ? 'missing' : JSON.stringify(isScalar(found) ? found.value : found);
   return `${name}:${lineOf(document, lines, path)}: "${dotted(path)}" is ${shown}: ${lowerFirst(issue.message)}.`;
 }
+
+/** How far into a value an alternative got before it failed: an unknown key is further than the wrong type of the whole. */
+const depth = (issues: readonly z.core.$ZodIssue[]): number =>
+  Math.max(0, ...issues.map(({path, code}) => path.length + (code === 'unrecognized_keys' ? 1 : 0)));
 
 /** Line of the nearest node at or above `path`; of a key itself where there is one. */
 function lineOf(document: Document, lines: LineCounter, path: readonly (string | number)[]): number {
@@ -107,8 +119,9 @@ function keysAt(schema: z.ZodType, path: readonly (string | number)[]): string[]
   let at: unknown = schema;
   for (const part of [...path, undefined]) {
     while (at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodPrefault) at = at.unwrap();
+    if (at instanceof z.ZodUnion) at = at.options.find(option => option instanceof z.ZodObject);
     if (part === undefined) break;
-    at = at instanceof z.ZodObject ? at.shape[part] : undefined;
+    at = at instanceof z.ZodArray ? at.element : at instanceof z.ZodObject ? at.shape[part] : undefined;
   }
   return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
 }

@@ -31,6 +31,13 @@ test('defaults are filled in, numbers are numbers', () => {
   expect(config.run.root).toBe('runs');
 });
 
+test('data may be a mixture of sources and buckets', () => {
+  const data = 'train: [a.tar, {shards: [b.tar, c.tar], weight: 3, kind: images, fps: [2, 8]}]';
+  const config = parseConfig(good.replace('train: [a.tar]', data), 'x.yaml', ['data.buckets=[{frames: 8}, {}]']);
+  expect(config.data.train[1]).toEqual({shards: ['b.tar', 'c.tar'], weight: 3, kind: 'images', fps: [2, 8]});
+  expect(config.data.buckets).toEqual([{frames: 8}, {}]);
+});
+
 test('overrides replace values by dotted key', () => {
   expect(parseConfig(good, 'x.yaml', ['train.steps=25', 'optimizer.clipNorm=0.5']).train.steps).toBe(25);
   expect(refusal(good, ['train.steps'])).toMatch(/--set train.steps: expected KEY=VALUE/);
@@ -45,6 +52,13 @@ test.each([
   [good.replace('stage: image', 'stage: imgae'), '"stage" must be one of autoencoder, image, temporal'],
   [good.replace('{name: x}', '{name: ../x}'), 'letters, digits'],
   [good.replace('{name: x}', '{name: x'), 'is not valid YAML'],
+  [
+    good.replace('train: [a.tar]', 'train: [{shards: a.tar, wieght: 2}]'),
+    'x.yaml:4: unknown key "data.train.0.wieght": did you mean "weight"?',
+  ],
+  [good.replace('train: [a.tar]', 'train: [{shards: a.tar, weight: 0}]'), '"data.train.0.weight" is 0'],
+  [good.replace('train: [a.tar]', 'train: [7]'), '"data.train.0" is 7'],
+  [good.replace('batchSize: 4', 'batchSize: 4, buckets: [{sise: [8, 8]}]'), 'did you mean "size"?'],
   ['', '"stage" must be one of'],
   ['- 1', '"stage" must be one of'],
 ])('a mistake is named: %#', (text, expected) => expect(refusal(text)).toContain(expected));
