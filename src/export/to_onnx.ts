@@ -25,7 +25,7 @@ export interface OnnxInput {
 }
 
 export interface OnnxOptions {
-  /** Default 17, which old runtimes take; up to 21. */
+  /** Default 17, which old runtimes take; up to 23. */
   readonly opset?: number;
   /** Default: the version that came with the opset, 8 for 17. */
   readonly irVersion?: number;
@@ -48,7 +48,7 @@ export interface OnnxModel {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-const irOfOpset: Readonly<Record<number, number>> = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10};
+const irOfOpset: Readonly<Record<number, number>> = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11};
 
 /**
  * Traces `fn` and returns the ONNX model that computes the same. `fn` takes its inputs by name and returns a tensor (named
@@ -63,7 +63,7 @@ export async function toOnnx(
 ): Promise<OnnxModel> {
   const opset = options.opset ?? 17;
   const irVersion = options.irVersion ?? irOfOpset[opset];
-  if (irVersion === undefined) throw new UserError(`Opset ${opset} is not supported; choose 17 to 21.`);
+  if (irVersion === undefined) throw new UserError(`Opset ${opset} is not supported; choose 17 to 23.`);
   await loadFoldingKernels();
   const recorder = theRecorder(kernelSpecs, refusedKernels);
   const sizes = tracedSizes(inputs);

@@ -23,6 +23,7 @@ import {
   unetFromDiffusers,
 } from '../../src/weights/key_maps/diffusers_configs.ts';
 import {parseSafetensors} from '../../src/weights/safetensors.ts';
+import {checkedOpset, checkFolder} from './checker.ts';
 
 const folder = path.join(import.meta.dirname, '../golden');
 let out = '';
@@ -136,4 +137,10 @@ test.each(['open-text-clip-l', 'open-text-openclip-h'])('%s', async name => {
   const {hidden, pooled} = await run({component: 'text', config}, g, sizes, {ids}, textPathOf);
   expect(relativeError(hidden!.data, f32(g.io.get('last_hidden_state')!))).toBeLessThan(limit);
   expect(relativeError(pooled!.data, f32(g.io.get('pooled')!))).toBeLessThan(limit);
+});
+
+test.skipIf(checkedOpset === undefined)('the checker of python3-onnx accepts every file', () => {
+  const {count, problems} = checkFolder(out);
+  expect(problems).toEqual([]);
+  expect(count).toBeGreaterThan(8);
 });

@@ -1,4 +1,4 @@
-// Attention from MatMul, Softmax, MatMul.
+// Attention from MatMul, Softmax, MatMul; from opset 23 it is an operator.
 import {constantOf} from '../constants.ts';
 import type {Emitter} from '../emitter.ts';
 
@@ -9,6 +9,20 @@ export function attend(e: Emitter, query: string, keys: string, values: string, 
   const scores = e.op('MatMul', [e.op('Mul', [query, e.build.scalar(scale)]), keys]);
   const weights = e.op('Softmax', [mask === undefined ? scores : e.op('Add', [scores, mask])], {axis: -1});
   return e.op('MatMul', [weights, values]);
+}
+
+/** The operator of opset 23, heads side by side in the last axis: query [N, L, heads * d], keys and values [N, M, heads * d]. */
+export function attentionOperator(
+  e: Emitter,
+  [query, keys, values]: readonly [string, string, string],
+  heads: number,
+  options: {readonly mask?: string | undefined; readonly causal?: boolean} = {},
+): string {
+  return e.op('Attention', [query, keys, values, ...(options.mask === undefined ? [] : [options.mask])], {
+    q_num_heads: heads,
+    kv_num_heads: heads,
+    ...(options.causal ? {is_causal: 1} : {}),
+  });
 }
 
 /** A constant [size, size] mask that lets i see j where `sees` says so. */
