@@ -17,7 +17,7 @@ import {normals, streamOf} from '../../src/random/index.ts';
 import {hostF32} from '../../src/weights/host_tensor.ts';
 import {torchShape, toTorch} from '../../src/weights/layouts.ts';
 import {writeSafetensors} from '../../src/weights/safetensors.ts';
-import {temporalConfig} from '../../trainers/frozen.ts';
+import {temporalConfig} from '../../trainers/networks.ts';
 
 const {values: options} = parseArgs({
   options: {threads: {type: 'string', default: '1'}, runs: {type: 'string', default: '31'}},
@@ -35,26 +35,28 @@ interface Case {
 function casesOf(size: 'tiny' | 'small'): Case[] {
   const image = loadConfig(path.join('configs', size, 'image.yaml'));
   const temporal = loadConfig(path.join('configs', size, 'temporal.yaml'));
-  if (image.stage !== 'image' || temporal.stage !== 'temporal') throw new Error('These configurations were moved.');
+  if (image.stage !== 'image' || temporal.stage !== 'temporal' || !image.unet)
+    throw new Error('These configurations are no longer those of an image model and of its temporal layers.');
+  const {unet} = image;
   const {frames} = temporal.data;
   const [height, width] = [image.data.size[0] / 8, image.data.size[1] / 8];
   const over = temporalConfig(temporal.temporal, frames);
   const sizes = {height, width, tokens: 77};
   return [
-    {name: `${size} image UNet, 8 images`, config: image.unet, sizes: {batch: 8, ...sizes}},
+    {name: `${size} image UNet, 8 images`, config: unet, sizes: {batch: 8, ...sizes}},
     {
       name: `${size} image UNet with text, 8 images of 16x16`,
-      config: {...image.unet, crossAttentionDim: 64},
+      config: {...unet, crossAttentionDim: 64},
       sizes: {...sizes, batch: 8, height: 16, width: 16},
     },
     {
       name: `${size} video UNet, ${frames} frames`,
-      config: {...image.unet, temporal: over},
+      config: {...unet, temporal: over},
       sizes: {batch: 1, frames, ...sizes},
     },
     {
       name: `${size} video UNet with text, ${frames} frames`,
-      config: {...image.unet, crossAttentionDim: 64, temporal: over},
+      config: {...unet, crossAttentionDim: 64, temporal: over},
       sizes: {batch: 1, frames, ...sizes},
     },
   ];
