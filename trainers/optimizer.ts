@@ -1,5 +1,5 @@
 // AdamW's slots for the trained weights, and the EMA beside them. A frozen weight has no slot.
-import {type AdamWSlot, adamWStep} from '../src/ops/index.ts';
+import {type AdamWOptions, type AdamWSlot, adamWStep} from '../src/ops/index.ts';
 import * as tf from '../src/tf.ts';
 import {emaDecayAt, learningRateAt} from './learning_rate.ts';
 import type {TrainedWeight} from './recipe.ts';
@@ -42,12 +42,12 @@ export function makeMomentSlots(trained: readonly TrainedWeight[]): MomentSlot[]
   return trained.map(({spec, variable}) => ({spec, variable, m: zeros(variable.shape), v: zeros(variable.shape)}));
 }
 
-/** One update in place. Returns the global gradient norm before clipping; if it is not finite, nothing was changed. */
+/** One update in place, `at` a step or the `adamWScalars` of its `updateOptions`. Returns the global gradient norm before clipping; if it is not finite, nothing was changed. */
 export function update(
   slots: readonly (MomentSlot | Slot)[],
   gradients: readonly tf.Tensor[],
   config: OptimizerConfig,
-  at: {step: number; steps: number},
+  at: {step: number; steps: number} | tf.Tensor1D,
 ): tf.Scalar {
   const adamW: AdamWSlot[] = slots.map(({variable, m, v, ...rest}, i) => ({
     variable,
@@ -56,7 +56,12 @@ export function update(
     v,
     ...('ema' in rest ? {ema: rest.ema} : {}),
   }));
-  return adamWStep(adamW, {
+  return adamWStep(adamW, 'rank' in at ? at : updateOptions(config, at));
+}
+
+/** The numbers of the update that turns step `step` into `step + 1`; a captured step takes their `adamWScalars` as a tensor. */
+export function updateOptions(config: OptimizerConfig, at: {step: number; steps: number}): AdamWOptions {
+  return {
     learningRate: learningRateAt(config, at.step, at.steps),
     beta1: config.betas[0],
     beta2: config.betas[1],
@@ -65,7 +70,7 @@ export function update(
     step: at.step + 1,
     ...(config.emaDecay === undefined ? {} : {emaDecay: emaDecayAt(config.emaDecay, at.step)}),
     ...(config.clipNorm === undefined ? {} : {clipNorm: config.clipNorm}),
-  });
+  };
 }
 
 /** Runs `action` with the averaged weights in place of the trained ones, which come back bit for bit. */

@@ -1,5 +1,5 @@
 // Engines: which TensorFlow.js backend computes.
-export {type Engine, type EngineName, engineNames, type Precision} from './engine.ts';
+export {type Captured, type Engine, type EngineName, engineNames, type Precision} from './engine.ts';
 export {openEngine} from './open.ts';
 export {type EngineRow, engineTable} from './table.ts';
 export {valueAndGrads} from './value_and_grads.ts';

@@ -1,6 +1,7 @@
 // Choosing an engine: the one asked for, or the first that works.
 import {UserError} from '../platform/user_error.ts';
 import * as tf from '../tf.ts';
+import {runEachTime} from './capture.ts';
 import {openCpu} from './cpu.ts';
 import {type Engine, type EngineName, engineNames, type OpenedBackend, type Precision} from './engine.ts';
 import {openNodeGpu} from './node_gpu/index.ts';
@@ -54,7 +55,7 @@ function engineOf(name: EngineName, opened: OpenedBackend, passedOver: Engine['p
     threads,
     passedOver,
     valueAndGrads,
-    capture: opened.capture ?? (fn => fn),
+    capture: opened.capture ?? runEachTime,
     memory: () => ({tensors: tf.memory().numTensors, bytes: tf.memory().numBytes}),
     describe: () => ({engine: name, device, precision, threads, ...describe}),
   };

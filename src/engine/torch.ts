@@ -1,4 +1,4 @@
-// The `torch` engine: this project's backend over libtorch. The only file outside packages/tfjs-backend-torch that names it.
+// The `torch` engine: this project's backend over libtorch.
 import {UserError} from '../platform/user_error.ts';
 import * as tf from '../tf.ts';
 import {host} from './cpu.ts';
@@ -10,7 +10,7 @@ const HOW = 'run "npm run build:torch"';
 interface TorchPackage {
   configure?(options: {precision: Precision}): void;
   describe?(): {device: string; threads: number; precision?: Precision} & Record<string, string | number>;
-  capture?<A extends unknown[]>(fn: (...args: A) => void): (...args: A) => void;
+  capture?: NonNullable<OpenedBackend['capture']>;
 }
 
 /** What is built, or one sentence why nothing is. Loads no native code. */

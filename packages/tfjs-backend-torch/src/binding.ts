@@ -54,6 +54,14 @@ export interface Native extends Unary, Binary, Reduce {
   device(): string;
   cudaBuilt(): boolean;
   configuration(): string;
+  // graph.cc: CUDA only
+  /** From here on operations are recorded instead of done, into memory of the graphs' own. */
+  graphBegin(): void;
+  /** Ends the recording; returns the graph's number. */
+  graphEnd(): number;
+  graphAbort(): void;
+  graphReplay(graph: number): void;
+  graphRelease(graph: number): void;
   // unary.cc, binary.cc
   step(x: Handle, alpha: number): Handle;
   leakyRelu(x: Handle, alpha: number): Handle;

@@ -9,7 +9,7 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import {type Handle, type Native, native} from './binding.ts';
-import {refuseUnderCapture} from './capture.ts';
+import {noteRead, refuseUnderCapture} from './capture.ts';
 import {dtypeCodes} from './dtypes.ts';
 import {StringTable} from './string_table.ts';
 
@@ -127,6 +127,7 @@ export class TorchBackend extends KernelBackend {
   /** The handle under which the addon sees a tensor in the shape TensorFlow.js gives it. */
   handle(info: TensorInfo): Handle {
     const data = this.data(info.dataId);
+    noteRead(data);
     if (sameShape(data.shape, info.shape)) return data.handle;
     data.views ??= [];
     for (const view of data.views) if (sameShape(view.shape, info.shape)) return view.handle;
@@ -164,6 +165,15 @@ export class TorchBackend extends KernelBackend {
     const data = this.data(info.dataId);
     data.refCount++;
     return {dataId: info.dataId, shape, dtype: info.dtype};
+  }
+
+  /** The same values in storage of their own. */
+  copyOf(info: TensorInfo): TensorInfo {
+    return this.output(this.native.clone(this.handle(info)), info.shape, info.dtype);
+  }
+
+  liveData(): Iterable<TorchData> {
+    return this.#live;
   }
 
   override incRef(dataId: DataId): void {

@@ -187,19 +187,6 @@ describe.skipIf(!isBuilt())('the backend (needs the addon: npm run build:torch)'
     expect(tf.tidy(() => tf.matMul(a, b).dataSync())).toEqual(exact);
   });
 
-  test('a captured function runs, and may not read, upload (strict) or run host kernels', () => {
-    const x = tf.variable(tf.ones([4]));
-    const step = torch.capture((factor: number) => x.assign(tf.tidy(() => tf.mul(x, factor))), {strict: true});
-    step(2);
-    step(3);
-    expect(Array.from(x.dataSync())).toEqual([6, 6, 6, 6]);
-    expect(() => torch.capture(() => x.dataSync())()).toThrow(/read of float32\[4\] is not possible/);
-    expect(() => torch.capture(() => tf.unique(x))()).toThrow(/kernel Unique is not possible/);
-    expect(() => torch.capture(() => tf.tensor1d([1, 2]), {strict: true})()).toThrow(/upload of float32\[2\]/);
-    expect(Array.from(x.dataSync())).toEqual([6, 6, 6, 6]);
-    x.dispose();
-  });
-
   test('loads in a worker thread, beside the main thread', async () => {
     const source = `
       const {parentPort} = require('node:worker_threads');

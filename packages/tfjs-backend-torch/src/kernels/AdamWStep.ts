@@ -1,6 +1,7 @@
 // One AdamW step for all parameters, in place: what is written keeps its storage. Nothing is written where the gradient's
 // norm is not finite.
 import {engine, type TensorInfo, Variable} from '@tensorflow/tfjs-core';
+import {moveVariable} from '../capture.ts';
 import type {TorchBackend} from '../torch_backend.ts';
 import {kernel} from './kernel.ts';
 
@@ -44,6 +45,6 @@ function makeSoleOwner(input: TensorInfo, backend: TorchBackend): void {
   const copy = engine().makeTensorFromTensorInfo(
     backend.output(backend.native.clone(backend.handle(input)), input.shape, input.dtype),
   );
-  input.assign(copy);
+  moveVariable(input, copy);
   copy.dispose();
 }
