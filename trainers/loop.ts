@@ -8,11 +8,11 @@ import * as tf from '../src/tf.ts';
 import {meanGradients} from './accumulate.ts';
 import {learningRateAt} from './learning_rate.ts';
 import type {RunLog} from './logging.ts';
-import {refuseNonFinite} from './non_finite.ts';
+import {refuseNonFinite, refuseNonFiniteState} from './non_finite.ts';
 import {type MomentSlot, type Slot, update, withEma} from './optimizer.ts';
 import type {Adversary, Recipe} from './recipe.ts';
 import type {StopRequest} from './stop_request.ts';
-import {Throughput} from './throughput.ts';
+import {STARVING, Starvation, Throughput} from './throughput.ts';
 
 export interface LoopPlace {
   /** Updates done. */
@@ -45,8 +45,13 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
   const due = (every: number | undefined, step: number) =>
     every !== undefined && (step % every === 0 || step === steps);
   const throughput = new Throughput();
+  const starvation = new Starvation();
   const place = {...start};
   let saved = start.step;
+  const save = async () => {
+    await refuseNonFiniteState(place.step, [...slots, ...(loop.adversarySlots ?? [])]);
+    await loop.save(place);
+  };
 
   if (place.step === 0) place.metrics = await evaluate(loop, 0);
   while (place.step < steps && !stop.requested) {
@@ -67,7 +72,7 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
     const norm = update(slots, gradients, config.optimizer, {step, steps});
     const gradientNorm = (await norm.data())[0]!;
     if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
-      await refuseNonFinite(step, loss, keys, slots, gradients);
+      await refuseNonFinite({step, loss, keys, inputs: microBatches, slots, gradients});
     const adversarial =
       adversary && weight ? await trainAdversary(loop, adversary, {step, microBatches, weight, keys}) : {};
     tf.dispose([gradients, norm, microBatches, ...(weight ? [weight] : [])]);
@@ -85,16 +90,18 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
       };
       log.metrics('train', place.step, figures);
       log.logger.info({step: place.step, ...rounded(figures)}, 'train');
+      const starving = starvation.told(figures.dataWaitFraction);
+      if (starving !== undefined) log.logger.warn({dataWaitFraction: Number(starving.toFixed(2))}, STARVING);
     }
     log.progress(place.step, {...throughput.estimate(steps - place.step), loss});
     if (due(config.heldOut.every, place.step)) place.metrics = await evaluate(loop, place.step);
     if (due(config.preview?.every, place.step)) await withEma(slots, () => loop.preview(place.step));
     if (due(config.checkpoint.every, place.step)) {
-      await loop.save(place);
+      await save();
       saved = place.step;
     }
   }
-  if (saved !== place.step) await loop.save(place);
+  if (saved !== place.step) await save();
   return {...place, ended: place.step < steps ? 'stopped' : 'finished'};
 }
 
@@ -111,7 +118,7 @@ async function trainAdversary(
   const norm = update(slots, gradients, optimizer, {step: at.step - startStep, steps: config.train.steps - startStep});
   const adversaryGradientNorm = (await norm.data())[0]!;
   if (!Number.isFinite(loss) || !Number.isFinite(adversaryGradientNorm))
-    await refuseNonFinite(at.step, loss, at.keys, slots, gradients);
+    await refuseNonFinite({step: at.step, loss, keys: at.keys, inputs: at.microBatches, slots, gradients});
   tf.dispose([gradients, norm]);
   return {adversaryLoss: loss, adversaryGradientNorm, adversaryWeight: (await at.weight.data())[0]!};
 }

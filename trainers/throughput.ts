@@ -47,3 +47,20 @@ export class Throughput {
     return figures;
   }
 }
+
+export const STARVING =
+  'the run waits for data more than it computes: raise data.workers, put the shards on a faster disk, or encode latents once (video-ldm encode)';
+
+/** When a log should say that the run starves: not of its start, and not at every line. */
+export class Starvation {
+  #windows = 0;
+  #quietUntil = 1;
+
+  /** The fraction to tell of, where more than half the time since the last line went into waiting. */
+  told(dataWaitFraction: number): number | undefined {
+    const window = this.#windows++;
+    if (window < this.#quietUntil || dataWaitFraction <= 0.5) return undefined;
+    this.#quietUntil = 2 * window + 1;
+    return dataWaitFraction;
+  }
+}
