@@ -75,7 +75,7 @@ test(
     expect(status, stdout.slice(-2000)).toBe(1);
     expect(stderr.trim().split('\n')).toHaveLength(1);
     const found =
-      /^Step (\d+) is not finite \(loss .*\): the first bad value is in the \S+ .*, with samples \S+, \S+; /.exec(
+      /Step (\d+) is not finite \(loss .*\): the first bad value is in the \S+ .*, with samples \S+, \S+; /.exec(
         stderr,
       );
     expect(found, stderr).not.toBeNull();
