@@ -1,44 +1,64 @@
-// Stage `autoencoder`: the KL autoencoder, L1 + KL (the loss of latent-diffusion's contperceptual.py without its perceptual
-// and adversarial terms).
-import type {Frames, VideoBatch} from '../datasets/index.ts';
+// Stage `autoencoder`: the KL autoencoder, L1 + LPIPS + KL + a discriminator of patches (latent-diffusion's
+// contperceptual.py, per value instead of summed over the image: the same ratios between the terms).
 import type {AutoencoderStageConfig} from '../src/config/schema.ts';
 import {noiseTensor} from '../src/diffusion/index.ts';
-import {AutoencoderKL, pixelsToFrames, sampleRawLatents} from '../src/models/index.ts';
+import {AutoencoderKL, sampleRawLatents} from '../src/models/index.ts';
 import * as tf from '../src/tf.ts';
+import {imageDiscriminator, makeDiscriminators} from './discriminators.ts';
 import {growFrom} from './frozen.ts';
 import {batchPixels, placeOf} from './latents.ts';
 import {meanFigures} from './mean_figures.ts';
 import {newAutoencoder} from './networks.ts';
-import {previewFiles} from './preview_files.ts';
+import {previewReconstructions} from './preview_reconstructions.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
+import {reconstructionLoss} from './reconstruction_loss.ts';
 import type {StageContext} from './stage_context.ts';
 
 type Inputs = {pixels: tf.Tensor4D; noise: tf.Tensor4D};
 
-export function autoencoderRecipe({config, frozen, heldOut}: StageContext<AutoencoderStageConfig>): Recipe<Inputs> {
+export async function autoencoderRecipe({
+  config,
+  frozen,
+  heldOut,
+}: StageContext<AutoencoderStageConfig>): Promise<Recipe<Inputs>> {
   const {seed} = config.run;
+  const {kl, perceptual, adversarial} = config.loss;
   const network = new AutoencoderKL(newAutoencoder(config, frozen ?? {}));
+  const reconstructed = await reconstructionLoss(perceptual);
   const autoencoder = growFrom(network, frozen?.autoencoder, 'autoencoder', seed);
-  const latentShape = ([n, h, w]: number[]): [number, number, number, number] => {
-    const {factor} = autoencoder;
-    return [n!, h! / factor, w! / factor, autoencoder.config.latentChannels];
-  };
+  const sampled = ({pixels, noise}: Inputs) => sampleRawLatents(autoencoder.encode(pixels), noise);
+  const discriminators =
+    adversarial &&
+    makeDiscriminators<Inputs>(adversarial, [imageDiscriminator(adversarial.discriminator, config)], {
+      autoencoder,
+      latents: sampled,
+      truth: ({pixels}) => pixels,
+      reconstructionLoss: reconstructed.loss,
+    });
 
   return {
     trained: trainedWeights(autoencoder),
+    adversary: discriminators?.adversary,
 
     prepare(batch, place) {
       const pixels = batchPixels(batch);
-      const noise = noiseTensor(placeOf('posterior', {seed, place}), latentShape(pixels.shape)) as tf.Tensor4D;
+      const [n, h, w] = pixels.shape;
+      const {factor, config: own} = autoencoder;
+      const shape = [n, h / factor, w / factor, own.latentChannels];
+      const noise = noiseTensor(placeOf('posterior', {seed, place}), shape) as tf.Tensor4D;
       return {pixels, noise};
     },
 
-    /** Mean absolute error of the pixels + kl x KL(posterior || N(0,1)) summed over an image's latents, per pixel value. */
-    loss({pixels, noise}) {
+    loss({pixels, noise}, adversaryWeight) {
       const posterior = autoencoder.encode(pixels);
       const reconstruction = autoencoder.decode(sampleRawLatents(posterior, noise));
-      const l1 = tf.mean(tf.abs(tf.sub(reconstruction, pixels)));
-      return tf.add(l1, tf.mul(divergence(posterior), config.loss.kl)) as tf.Scalar;
+      const [, h, w, c] = pixels.shape;
+      const terms: tf.Tensor[] = [
+        reconstructed.loss(reconstruction, pixels),
+        tf.mul(divergence(posterior), kl / (h * w * c)),
+      ];
+      if (discriminators && adversaryWeight) terms.push(tf.mul(discriminators.term(reconstruction), adversaryWeight));
+      return tf.addN(terms) as tf.Scalar;
     },
 
     /** Reconstruction through the posterior's mean. */
@@ -47,13 +67,17 @@ export function autoencoderRecipe({config, frozen, heldOut}: StageContext<Autoen
         tf.tidy(() => {
           const pixels = batchPixels(batch);
           const posterior = autoencoder.encode(pixels);
-          const error = tf.sub(autoencoder.decode(posterior.mean), pixels);
-          return {loss: tf.mean(tf.abs(error)), mse: tf.mean(tf.square(error)), kl: divergence(posterior)};
+          return {...reconstructed.figures(autoencoder.decode(posterior.mean), pixels), kl: divergence(posterior)};
         }),
       ),
 
-    preview: (folder, step) => previewReconstructions(autoencoder, heldOut, folder, step),
-    dispose: () => void autoencoder.dispose(),
+    preview: (folder, step) => previewReconstructions(autoencoder, heldOut, {folder, step}),
+
+    dispose() {
+      autoencoder.dispose();
+      reconstructed.dispose();
+      discriminators?.dispose();
+    },
   };
 }
 
@@ -61,24 +85,4 @@ export function autoencoderRecipe({config, frozen, heldOut}: StageContext<Autoen
 function divergence({mean, logvar}: {mean: tf.Tensor4D; logvar: tf.Tensor4D}): tf.Scalar {
   const perLatent = tf.sub(tf.add(tf.square(mean), tf.exp(logvar)), tf.add(logvar, 1));
   return tf.div(tf.sum(perLatent), 2 * mean.shape[0]) as tf.Scalar;
-}
-
-/** Each clip above its reconstruction. */
-async function previewReconstructions(
-  autoencoder: AutoencoderKL,
-  clips: readonly VideoBatch[],
-  folder: string,
-  step: number,
-): Promise<string[]> {
-  const rows: Frames[] = [];
-  for (const clip of clips) {
-    const [, t, h, w] = clip.shape;
-    const frames = tf.tidy(() => pixelsToFrames(autoencoder.decode(autoencoder.encode(batchPixels(clip)).mean)));
-    rows.push(
-      {data: clip.frames, shape: [t, h, w, 3]},
-      {data: Uint8Array.from(await frames.data()), shape: [t, h, w, 3]},
-    );
-    frames.dispose();
-  }
-  return previewFiles(folder, step, rows, undefined);
 }

@@ -47,6 +47,12 @@ export function batchPosterior(autoencoder: AutoencoderKL, batch: VideoBatch): P
   return {mean: tf.tensor4d(mean, perFrame), logvar: tf.tensor4d(logvar, perFrame)};
 }
 
+/** The same as clips, [B,T,H,W,3]. */
+export function clipPixels(batch: VideoBatch): tf.Tensor5D {
+  const [b, t, h, w] = batch.shape;
+  return tf.tidy(() => tf.reshape<tf.Rank.R5>(batchPixels(batch), [b, t, h, w, 3]));
+}
+
 /** Latents [B,T,h,w,C]: a sample of the posterior as LDM trains on, or its mean without `random`. */
 export function encodeBatch(
   autoencoder: AutoencoderKL,

@@ -1,8 +1,10 @@
 // What each stage's run is as networks: its configuration and its parent's parts together say what to build, in training
 // and when the finished run is read.
 import {diffusionSchema} from '../src/config/common.ts';
+import {temporalDecoderSchema} from '../src/config/models.ts';
 import {type StageConfig, stageSchemas} from '../src/config/schema.ts';
-import type {AutoencoderConfig, TemporalConfig, UNetConfig} from '../src/models/index.ts';
+import type {AlphaOptions} from '../src/layers/alpha_mix.ts';
+import type {AutoencoderConfig, TemporalConfig, TemporalDecoderConfig, UNetConfig} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import type {DiffusionSettings, Parts} from './parts.ts';
 import {conditionedUNet} from './resolve_conditions.ts';
@@ -23,6 +25,8 @@ export function trainedNetwork(config: StageConfig, parent: Parts): TrainedNetwo
       return {name: 'unet', config: imageUNet(config, parent)};
     case 'temporal':
       return {name: 'unet', config: videoUNet(config, parent)};
+    case 'decoder':
+      return {name: 'autoencoder', config: videoAutoencoder(config, parent)};
     default:
       return config satisfies never;
   }
@@ -44,6 +48,31 @@ export function newAutoencoder(
   return ownOrParents<AutoencoderConfig>('autoencoder', autoencoder, parent.autoencoder?.config, from);
 }
 
+/** The parent's autoencoder with layers over time in its decoder; the control of an experiment goes without. */
+export function videoAutoencoder(
+  {temporal, overTime, from, data}: Pick<Config<'decoder'>, 'temporal' | 'overTime' | 'from' | 'data'>,
+  parent: Parts,
+): AutoencoderConfig {
+  if (!parent.autoencoder) throw new Error("A video autoencoder grows out of its parent's, which was not taken.");
+  const {config} = parent.autoencoder;
+  if (overTime) {
+    const parents = config.temporalDecoder;
+    const own = temporal ?? (parents ? undefined : temporalDecoderSchema.parse({}));
+    const temporalDecoder = ownOrParents<TemporalDecoderConfig>(
+      'temporal',
+      own && withFrames(own, data.frames),
+      parents,
+      from,
+    );
+    return {...config, temporalDecoder};
+  }
+  if (temporal || config.temporalDecoder)
+    throw new UserError(
+      `overTime: false is a decoder without layers over time, but ${temporal ? '"temporal" describes some' : `${from} has some`}: leave it out, or start from an autoencoder run.`,
+    );
+  return config;
+}
+
 /** The UNet of an image stage: the parent's, or a new one as configured. */
 export function imageUNet({unet, from}: Pick<Config<'image'>, 'unet' | 'from'>, parent: Parts): UNetConfig {
   const config = ownOrParents<UNetConfig>('unet', unet, parent.unet?.config, from);
@@ -62,8 +91,13 @@ export function videoUNet({temporal, data}: Pick<Config<'temporal'>, 'temporal' 
 }
 
 /** The layers' own configuration: one alpha per frame needs to know how many frames there are. */
-export function temporalConfig({alpha, ...rest}: Config<'temporal'>['temporal'], frames: number): TemporalConfig {
-  return {...rest, alpha: {...alpha, ...(alpha.per === 'frame' ? {frames} : {})}};
+export function temporalConfig(temporal: Config<'temporal'>['temporal'], frames: number): TemporalConfig {
+  return withFrames(temporal, frames);
+}
+
+function withFrames<T extends {alpha: AlphaOptions}>(temporal: T, frames: number): T {
+  const {alpha} = temporal;
+  return {...temporal, alpha: {...alpha, ...(alpha.per === 'frame' ? {frames} : {})}};
 }
 
 /** A network is described once: by the parent that brings its weights, or by the configuration. */

@@ -35,6 +35,7 @@ export const parentRules = {
     takes: ['conditions', 'text', 'temporalText'],
     unet: 'image',
   },
+  decoder: {stages: ['autoencoder', 'decoder'], needs: ['autoencoder'], takes: []},
 } as const satisfies Record<StageName, ParentRule>;
 
 /** What the stage of `config` takes of its parent; undefined for a run that starts from nothing. */

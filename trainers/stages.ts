@@ -1,6 +1,7 @@
 // All stages: a configuration's stage to its recipe.
 import type {StageConfig} from '../src/config/schema.ts';
 import {autoencoderRecipe} from './autoencoder.ts';
+import {decoderRecipe} from './decoder.ts';
 import {imageRecipe} from './image.ts';
 import type {Recipe} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
@@ -14,6 +15,8 @@ export async function recipeOf({config, ...rest}: StageContext<StageConfig>): Pr
       return imageRecipe({config, ...rest});
     case 'temporal':
       return temporalRecipe({config, ...rest});
+    case 'decoder':
+      return decoderRecipe({config, ...rest});
     default:
       return config satisfies never;
   }

@@ -16,20 +16,28 @@ export const autoencoderSchema = z.strictObject({
     .describe('latents = rawLatents x this; measured at the image stage when absent'),
 });
 
+const kernelSchema = z
+  .union([z.tuple([z.literal(3), z.literal(1), z.literal(1)]), z.tuple([z.literal(3), z.literal(3), z.literal(3)])])
+  .default([3, 1, 1]);
+
+const alphaShape = {
+  kind: z.enum(['learned', 'fixed']).default('learned'),
+  init: z.number().default(0.5).describe('parameter whose sigmoid is alpha (learned), or alpha itself (fixed)'),
+  per: z.enum(['layer', 'frame']).default('layer'),
+};
+
 export const temporalSchema = z.strictObject({
   conv: z.boolean().default(true),
   attention: z.boolean().default(true),
-  kernel: z
-    .union([z.tuple([z.literal(3), z.literal(1), z.literal(1)]), z.tuple([z.literal(3), z.literal(3), z.literal(3)])])
-    .default([3, 1, 1]),
-  alpha: z
-    .strictObject({
-      kind: z.enum(['learned', 'fixed']).default('learned'),
-      init: z.number().default(0.5).describe('parameter whose sigmoid is alpha (learned), or alpha itself (fixed)'),
-      per: z.enum(['layer', 'frame']).default('layer'),
-    })
-    .prefault({}),
+  kernel: kernelSchema,
+  alpha: z.strictObject(alphaShape).prefault({}),
   window: count.optional().describe('largest distance in frames that attention sees'),
+});
+
+/** Layers over time in the autoencoder's decoder; alpha multiplies the branch over time there, and starts at 0.5. */
+export const temporalDecoderSchema = z.strictObject({
+  kernel: kernelSchema,
+  alpha: z.strictObject({...alphaShape, init: z.number().default(0).describe('see temporal.alpha.init')}).prefault({}),
 });
 
 export const unetSchema = z.strictObject({

@@ -200,10 +200,21 @@ class Decoder extends Block<{config: AutoencoderConfig}> {
   }
 
   forward(rawLatents: tf.Tensor4D, frames?: number): tf.Tensor4D {
+    return tf.tidy(() => this.last(this.features(rawLatents, frames), frames));
+  }
+
+  /** All but the last convolutions. */
+  features(rawLatents: tf.Tensor4D, frames?: number): tf.Tensor4D {
     return tf.tidy(() => {
       let h = this.mid.forward(this.convIn.forward(rawLatents), frames);
       for (const level of this.levels) h = level.forward(h, frames);
-      const pixels = this.convOut.forward(this.normOut.forward(h, {silu: true}));
+      return this.normOut.forward(h, {silu: true});
+    });
+  }
+
+  last(features: tf.Tensor4D, frames?: number): tf.Tensor4D {
+    return tf.tidy(() => {
+      const pixels = this.convOut.forward(features);
       if (!this.timeConvOut || frames === undefined) return pixels;
       const [n, height, width, c] = pixels.shape;
       return tf.reshape(
@@ -265,6 +276,29 @@ export class AutoencoderKL extends Block<{config: AutoencoderConfig}> {
       const pixels = this.decoder.forward(this.postQuantConv ? this.postQuantConv.forward(images) : images, frames);
       return tf.reshape<tf.Rank>(pixels, [...rawLatents.shape.slice(0, -3), ...pixels.shape.slice(1)]) as X;
     });
+  }
+
+  /** `decode` in two parts, for losses that compare gradients at the last layer: what it takes, [N,H,W,channels] .. */
+  decoderFeatures(rawLatents: tf.Tensor4D | tf.Tensor5D): tf.Tensor4D {
+    return tf.tidy(() => {
+      const [h = 0, w = 0, c = 0] = rawLatents.shape.slice(-3);
+      const frames = rawLatents.rank === 5 ? rawLatents.shape[1] : undefined;
+      const images: tf.Tensor4D = tf.reshape(rawLatents, [-1, h, w, c]);
+      return this.decoder.features(this.postQuantConv ? this.postQuantConv.forward(images) : images, frames);
+    });
+  }
+
+  /** .. and what it makes of it: pixels [N,H,W,3] of images, or of clips of `frames`. */
+  decoderOutput(features: tf.Tensor4D, frames?: number): tf.Tensor4D {
+    return this.decoder.last(features, frames);
+  }
+
+  /** The last layer's weight: that over time where there is one, as Stable Video Diffusion's loss takes it. */
+  get lastLayer(): tf.Variable {
+    const path = this.config.temporalDecoder ? 'decoder.time_conv_out.weight' : 'decoder.conv_out.weight';
+    const weight = this.namedWeights().get(path);
+    if (!weight) throw new Error(`This autoencoder has no weight ${path}.`);
+    return weight;
   }
 
   /** Reconstruction through the mean. */

@@ -1,6 +1,7 @@
 // Configuration of the stage `autoencoder`.
 import {z} from 'zod';
 import {commonShape, fromParent} from '../common.ts';
+import {adversarialShape, imageDiscriminatorSchema, perceptualSchema} from '../losses.ts';
 import {autoencoderSchema} from '../models.ts';
 
 export const autoencoderStage = z.strictObject({
@@ -8,6 +9,20 @@ export const autoencoderStage = z.strictObject({
   ...commonShape,
   from: fromParent.optional(),
   autoencoder: autoencoderSchema.optional().describe('a new autoencoder; absent where the parent brings one'),
-  loss: z.strictObject({kl: z.number().min(0).default(1e-6)}).prefault({}),
+  loss: z
+    .strictObject({
+      kl: z
+        .number()
+        .min(0)
+        .default(1e-6)
+        .describe(
+          "weight of the KL divergence, both it and the reconstruction summed over an image (latent-diffusion's)",
+        ),
+      perceptual: perceptualSchema.optional(),
+      adversarial: z
+        .strictObject({...adversarialShape, discriminator: imageDiscriminatorSchema.prefault({})})
+        .optional(),
+    })
+    .prefault({}),
 });
 export type AutoencoderStageConfig = z.infer<typeof autoencoderStage>;

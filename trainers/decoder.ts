@@ -1,0 +1,96 @@
+// Stage `decoder`: the autoencoder's decoder gains layers over time and is tuned on video against a discriminator of patches
+// of video from 3-D convolutions (Video LDM, "Temporal Autoencoder Finetuning"). The encoder stays as it is, so that
+// latents mean what they meant. The paper does not say what the adversarial loss is added to; here it is the
+// autoencoder's own L1 + LPIPS. It dropped the image discriminator, which is off here unless configured.
+import type {DecoderStageConfig} from '../src/config/schema.ts';
+import type {WeightSpec} from '../src/layers/block.ts';
+import {AutoencoderKL} from '../src/models/index.ts';
+import {UserError} from '../src/platform/user_error.ts';
+import * as tf from '../src/tf.ts';
+import {imageDiscriminator, makeDiscriminators, videoDiscriminator} from './discriminators.ts';
+import {flicker} from './flicker.ts';
+import {growFrom, needFrozen} from './frozen.ts';
+import {clipPixels, encodeBatch} from './latents.ts';
+import {meanFigures} from './mean_figures.ts';
+import {videoAutoencoder} from './networks.ts';
+import {previewReconstructions} from './preview_reconstructions.ts';
+import {type Recipe, trainedWeights} from './recipe.ts';
+import {reconstructionLoss} from './reconstruction_loss.ts';
+import type {StageContext} from './stage_context.ts';
+
+/** Clips [B,T,H,W,3] and their raw latents [B,T,h,w,C]. */
+type Inputs = {pixels: tf.Tensor5D; rawLatents: tf.Tensor5D};
+
+export async function decoderRecipe({
+  config,
+  frozen: maybe,
+  heldOut,
+}: StageContext<DecoderStageConfig>): Promise<Recipe<Inputs>> {
+  const {seed} = config.run;
+  const {perceptual, adversarial} = config.loss;
+  const frozen = needFrozen(maybe, 'autoencoder');
+  const network = new AutoencoderKL(videoAutoencoder(config, frozen));
+  const reconstructed = await reconstructionLoss(perceptual);
+  const autoencoder = growFrom(network, frozen.autoencoder, 'autoencoder', seed);
+  autoencoder.trainWhere(config.trains === 'temporal' ? isTemporal : isDecoders);
+  const trained = trainedWeights(autoencoder);
+  if (trained.length === 0)
+    throw new UserError(
+      'trains: temporal trains the layers over time alone, and with overTime: false there are none: set trains to "decoder".',
+    );
+  const discriminators =
+    adversarial &&
+    makeDiscriminators<Inputs>(
+      adversarial,
+      [
+        ...(adversarial.video ? [videoDiscriminator(adversarial.video, config)] : []),
+        ...(adversarial.image ? [imageDiscriminator(adversarial.image, config)] : []),
+      ],
+      {
+        autoencoder,
+        latents: ({rawLatents}) => rawLatents,
+        truth: ({pixels}) => pixels,
+        reconstructionLoss: reconstructed.loss,
+      },
+    );
+
+  return {
+    trained,
+    adversary: discriminators?.adversary,
+
+    /** The latents are a sample of the posterior, as the autoencoder was trained on. */
+    prepare: (batch, place) => ({
+      pixels: clipPixels(batch),
+      rawLatents: encodeBatch(autoencoder, 1, batch, {seed, place}),
+    }),
+
+    loss({pixels, rawLatents}, adversaryWeight) {
+      const reconstruction = autoencoder.decode(rawLatents);
+      const loss = reconstructed.loss(reconstruction, pixels);
+      if (!discriminators || !adversaryWeight) return loss;
+      return tf.add(loss, tf.mul(discriminators.term(reconstruction), adversaryWeight));
+    },
+
+    /** Reconstruction through the posterior's mean. At step 0 the layers over time change nothing: the parent's figures. */
+    heldOut: () =>
+      meanFigures(heldOut, batch =>
+        tf.tidy(() => {
+          const pixels = clipPixels(batch);
+          const reconstruction = autoencoder.decode(encodeBatch(autoencoder, 1, batch));
+          const changes = flicker(reconstruction, pixels);
+          return {...reconstructed.figures(reconstruction, pixels), ...(changes ? {flicker: changes} : {})};
+        }),
+      ),
+
+    preview: (folder, step) => previewReconstructions(autoencoder, heldOut, {folder, step, fps: config.data.fps ?? 8}),
+
+    dispose() {
+      autoencoder.dispose();
+      reconstructed.dispose();
+      discriminators?.dispose();
+    },
+  };
+}
+
+const isTemporal = ({part}: WeightSpec): boolean => part === 'temporal';
+const isDecoders = ({path}: WeightSpec): boolean => /^(decoder|post_quant_conv)\./.test(path);
