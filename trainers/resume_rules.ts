@@ -23,5 +23,7 @@ export const resumeRules: readonly ConfigRule[] = [
   {path: 'conditions.**', change: 'refused', why: weights},
   {path: 'temporal.**', change: 'refused', why: weights},
   {path: 'sees', change: 'refused', why: weights},
+  {path: 'trains', change: 'refused', why: weights},
+  {path: 'overTime', change: 'refused', why: weights},
   {path: 'diffusion.**', change: 'refused', why: 'the network would be asked for something else'},
 ];

@@ -1,7 +1,7 @@
 // The smallest real runs: shards of 16x16 clips of four frames from a real video, networks of a few thousand parameters,
 // the compiled command line in a process of its own.
 import {type ChildProcess, spawn, spawnSync} from 'node:child_process';
-import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {stringify} from 'yaml';
@@ -40,7 +40,7 @@ export async function microData(): Promise<MicroData> {
   };
 }
 
-export type MicroStage = 'autoencoder' | 'image' | 'temporal';
+export type MicroStage = 'autoencoder' | 'image' | 'temporal' | 'decoder';
 
 /** A configuration of the stage; its parent is the run of the stage before it in the same root. */
 export function microConfig(
@@ -56,7 +56,7 @@ export function microConfig(
     data: {
       train: [data.train],
       heldOut: [data.heldOut],
-      frames: stage === 'temporal' ? 4 : 1,
+      frames: ['temporal', 'decoder'].includes(stage) ? 4 : 1,
       size: [16, 16],
       batchSize: 2,
       shuffleWindow: 4,
@@ -81,6 +81,19 @@ export function microConfig(
       };
     case 'temporal':
       return {...common, from: path.join(parents, 'image')};
+    case 'decoder':
+      // The discriminator takes part from the third step on.
+      return {
+        ...common,
+        from: path.join(parents, 'autoencoder'),
+        loss: {
+          adversarial: {
+            startStep: 2,
+            optimizer: {learningRate: 1e-3},
+            video: {channels: 4, layers: 2, temporalLayers: 1},
+          },
+        },
+      };
     default:
       return stage satisfies never;
   }
@@ -122,6 +135,9 @@ export function finalBytes(run: string): Record<string, Buffer> {
     model: at('model.safetensors'),
     ema: at('ema.safetensors'),
     optimizer: at('optimizer.safetensors'),
+    ...(existsSync(path.join(run, 'checkpoints', latest, 'adversary.safetensors'))
+      ? {adversary: at('adversary.safetensors')}
+      : {}),
     step: Buffer.from(latest),
   };
 }
