@@ -3,6 +3,7 @@ import {attention, geglu, temporalAttention} from '../ops/index.ts';
 import * as tf from '../tf.ts';
 import {Block, type BlockArgs, firstShape, type Shape, several, single} from './block.ts';
 import {Linear} from './linear.ts';
+import {stripKeys} from './strips.ts';
 
 export interface AttentionOptions {
   readonly channels: number;
@@ -43,7 +44,12 @@ export class Attention extends Block<AttentionOptions> {
       const [b] = source.shape;
       if (n % b !== 0) throw new Error(`${b} contexts do not divide ${n} rows of tokens.`);
       const q = tf.reshape(this.toQ.forward(tokens), [b, (n / b) * l, c]);
-      const mixed = attention(q, this.toK.forward(source), this.toV.forward(source), {heads: this.options.heads});
+      const keysOf = (from: tf.Tensor3D): [tf.Tensor3D, tf.Tensor3D] => [
+        this.toK.forward(from),
+        this.toV.forward(from),
+      ];
+      const [k, v] = (context ? undefined : stripKeys(this, tokens, keysOf)) ?? keysOf(source);
+      const mixed = attention(q, k, v, {heads: this.options.heads});
       return tf.reshape(this.toOut.forward(mixed), tokens.shape);
     });
   }

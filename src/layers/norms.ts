@@ -1,9 +1,10 @@
 // Normalisation with learned scale and shift. Epsilons follow Stable Diffusion: 1e-5 in the UNet's residual blocks and
 // LayerNorms, 1e-6 in its transformers' GroupNorm and everywhere in the autoencoder.
-import {groupNorm, layerNorm} from '../ops/index.ts';
+import {groupNorm, layerNorm, silu as siluOf} from '../ops/index.ts';
 import * as tf from '../tf.ts';
 import {Block, type BlockArgs, single, type Weight} from './block.ts';
 import {ones, zeros} from './initializers.ts';
+import {stripStatistics, type WholeStatistics} from './strips.ts';
 
 export interface GroupNormOptions {
   readonly channels: number;
@@ -30,7 +31,24 @@ export class GroupNorm extends Block<GroupNormOptions> {
 
   forward<T extends tf.Tensor4D | tf.Tensor5D>(x: T, {silu = false}: {silu?: boolean} = {}): T {
     const {groups, epsilon} = this.options;
+    const whole = stripStatistics(this, x, {groups, epsilon});
+    if (whole) return this.normalise(x, whole, silu);
     return groupNorm(x, this.scale.value as tf.Tensor1D, this.shift.value as tf.Tensor1D, {groups, epsilon, silu}) as T;
+  }
+
+  /** With statistics that are known beforehand, mean and rstd [N,1,G,1]. */
+  private normalise<T extends tf.Tensor4D | tf.Tensor5D>(x: T, {mean, rstd}: WholeStatistics, silu: boolean): T {
+    return tf.tidy(() => {
+      const {channels, groups} = this.options;
+      const [n] = x.shape;
+      const perChannel = [n, 1, groups, channels / groups];
+      const scale = tf.mul(rstd, tf.reshape(this.scale.value, [1, 1, groups, channels / groups]));
+      const shift = tf.sub(tf.reshape(this.shift.value, [1, 1, groups, channels / groups]), tf.mul(mean, scale));
+      const rows = tf.reshape(x, [n, -1, channels]);
+      const wide = (part: tf.Tensor) => tf.reshape(tf.reshape(part, perChannel), [n, 1, channels]);
+      const y = tf.add(tf.mul(rows, wide(scale)), wide(shift));
+      return tf.reshape(silu ? siluOf(y) : y, x.shape);
+    }) as T;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -3,6 +3,7 @@ import {upsampleNearest2x} from '../ops/index.ts';
 import * as tf from '../tf.ts';
 import {Block, type BlockArgs, firstShape, type Shape, single} from './block.ts';
 import {Conv2d} from './linear.ts';
+import type {StripStep} from './strips.ts';
 
 export interface ResampleOptions {
   readonly channels: number;
@@ -38,6 +39,11 @@ export class Downsample extends Block<DownsampleOptions> {
     return this.conv.forward(x);
   }
 
+  /** On strips of an even number of rows. */
+  step(): StripStep {
+    return {halo: 2, scale: 0.5, channels: this.options.channels, run: x => this.forward(x!)};
+  }
+
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {
     return this.forward(single(inputs) as tf.Tensor4D);
   }
@@ -66,6 +72,12 @@ export class Upsample extends Block<ResampleOptions> {
       if (size && (size[0] !== h || size[1] !== w)) up = tf.slice(up, [0, 0, 0, 0], [n, size[0], size[1], c]);
       return this.conv.forward(up);
     });
+  }
+
+  /** On strips. `width`: cuts the doubled map back as `size` does; rows are cut by whoever joins the strips. */
+  step(width?: number): StripStep {
+    const run = (x: tf.Tensor4D) => this.forward(x, width === undefined ? undefined : [2 * x.shape[1], width]);
+    return {halo: 1, scale: 2, channels: this.options.channels, run};
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

@@ -4,6 +4,7 @@ import * as tf from '../tf.ts';
 import {Block, type BlockArgs, firstShape, type Shape, several} from './block.ts';
 import {Conv2d, Linear} from './linear.ts';
 import {GroupNorm} from './norms.ts';
+import type {StripStep} from './strips.ts';
 
 export interface ResnetBlockOptions {
   readonly inputs: number;
@@ -49,6 +50,11 @@ export class ResnetBlock extends Block<ResnetBlockOptions> {
       h = this.conv2.forward(this.norm2.forward(h, {silu: true}));
       return tf.add(this.shortcut ? this.shortcut.forward(x) : x, h);
     });
+  }
+
+  /** The block on strips: two 3x3 convolutions look one row further each. */
+  step(embedding?: tf.Tensor2D): StripStep {
+    return {halo: 2, scale: 1, channels: this.options.outputs, run: x => this.forward(x!, embedding)};
   }
 
   /** Inputs: x, or [x, embedding] with the embedding before its SiLU. */

@@ -7,6 +7,7 @@ import {Block, type BlockArgs, firstShape, type Shape, several} from './block.ts
 import {Linear, TemporalConv} from './linear.ts';
 import {GroupNorm} from './norms.ts';
 import {addPerGroup, ResnetBlock, type ResnetBlockOptions} from './resnet.ts';
+import type {StripStep} from './strips.ts';
 
 export interface TemporalResBlockOptions {
   readonly channels: number;
@@ -120,14 +121,27 @@ export class VideoResBlock extends Block<VideoResBlockOptions> {
 
   /** x [N,H,W,inputs], `embedding` [B,width] after its SiLU; with `video`, N = B x frames and the temporal block runs. */
   forward(x: tf.Tensor4D, embedding?: tf.Tensor2D, video?: VideoPlace): tf.Tensor4D {
+    return tf.tidy(() => this.overTime(this.spatial.forward(x, embedding), embedding, video));
+  }
+
+  /** The temporal block and the mix, after the spatial block. */
+  private overTime(spatial: tf.Tensor4D, embedding?: tf.Tensor2D, video?: VideoPlace): tf.Tensor4D {
     const {temporal, mixer} = this;
-    if (!video || !temporal || !mixer) return this.spatial.forward(x, embedding);
+    if (!video || !temporal || !mixer) return spatial;
     return tf.tidy(() => {
-      const spatial = this.spatial.forward(x, embedding);
       const [n, h, w, c] = spatial.shape;
       const clip: tf.Tensor5D = tf.reshape(spatial, [n / video.frames, video.frames, h, w, c]);
       return tf.reshape(mixer.forward(clip, temporal.forward(clip, embedding, video.given)), spatial.shape);
     });
+  }
+
+  /** The block on strips: first the spatial one, then what is over time. */
+  steps(embedding?: tf.Tensor2D, video?: VideoPlace): StripStep[] {
+    const spatial = this.spatial.step(embedding);
+    const {temporal} = this.options;
+    if (!video || !temporal) return [spatial];
+    const run = (x: tf.Tensor4D) => this.overTime(x, embedding, video);
+    return [spatial, {halo: temporal.kernel[1] === 3 ? 2 : 0, scale: 1, channels: spatial.channels, run}];
   }
 
   /** Inputs: clips [B,T,H,W,C], or [clips, embedding] with the embedding before its SiLU. */

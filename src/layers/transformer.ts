@@ -147,7 +147,8 @@ export class VideoTransformer extends Block<VideoTransformerOptions> {
       const projected = this.projIn.forward(this.norm.forward(x));
       let tokens = this.block.forward(tf.reshape(projected, [n, h * w, c]), context);
       if (video && this.overTime) tokens = this.mixOverTime(tokens, this.overTime, video, temporalContext ?? context);
-      return tf.add(x, this.projOut.forward(tf.reshape(tokens, x.shape)));
+      const mixed: tf.Tensor4D = tf.reshape(tokens, x.shape);
+      return tf.add(x, this.projOut.forward(mixed));
     });
   }
 

@@ -6,6 +6,7 @@ import {Block, type BlockArgs, firstShape, type Shape, single} from '../layers/b
 import {Conv2d, TemporalConv} from '../layers/linear.ts';
 import {GroupNorm} from '../layers/norms.ts';
 import {Downsample, Upsample} from '../layers/resample.ts';
+import type {StripStep} from '../layers/strips.ts';
 import {VideoResBlock, type VideoResBlockOptions} from '../layers/temporal_resnet.ts';
 import {UserError} from '../platform/user_error.ts';
 import * as tf from '../tf.ts';
@@ -64,6 +65,14 @@ class Mid extends Block<MidOptions> {
       return this.resnets[1]!.forward(this.attention ? this.attention.forward(h) : h, undefined, video);
     });
   }
+
+  steps(frames?: number): StripStep[] {
+    const {attention} = this;
+    const {channels} = this.options;
+    const [first = [], second = []] = this.resnets.map(block => block.steps(undefined, videoOf(frames)));
+    const middle: StripStep = {halo: 0, scale: 1, channels, heads: 1, run: x => attention!.forward(x!)};
+    return [...first, ...(attention ? [middle] : []), ...second];
+  }
 }
 
 interface LevelOptions {
@@ -100,6 +109,15 @@ class Level extends Block<LevelOptions> {
       return this.resample ? this.resample.forward(h) : h;
     });
   }
+
+  steps(frames?: number): StripStep[] {
+    const blocks = this.resnets.flatMap(block => block.steps(undefined, videoOf(frames)));
+    return this.resample ? [...blocks, this.resample.step()] : blocks;
+  }
+}
+
+function videoOf(frames: number | undefined): {frames: number} | undefined {
+  return frames === undefined ? undefined : {frames};
 }
 
 function resnet(
@@ -223,6 +241,17 @@ class Decoder extends Block<{config: AutoencoderConfig}> {
       );
     });
   }
+
+  /** `before`: what makes the raw latents ready, place by place. */
+  steps(before: (rawLatents: tf.Tensor4D) => tf.Tensor4D, frames?: number): StripStep[] {
+    const {channels} = this.options.config;
+    return [
+      {halo: 1, scale: 1, channels: channels.at(-1)!, run: x => this.convIn.forward(before(x!))},
+      ...this.mid.steps(frames),
+      ...this.levels.flatMap(level => level.steps(frames)),
+      {halo: 1, scale: 1, channels: 3, run: x => this.last(this.normOut.forward(x!, {silu: true}), frames)},
+    ];
+  }
 }
 
 /** Pixels [N,H,W,3] <-> raw latents [N,H/f,W/f,C], f = 2^(levels-1). */
@@ -299,6 +328,14 @@ export class AutoencoderKL extends Block<{config: AutoencoderConfig}> {
     const weight = this.namedWeights().get(path);
     if (!weight) throw new Error(`This autoencoder has no weight ${path}.`);
     return weight;
+  }
+
+  /**
+   * `decode` as steps on strips of rows, from raw latents [N,h,w,C] to pixels: the frames of one clip of N frames (layers
+   * over time run), or images where `frames` is absent.
+   */
+  decodeSteps(frames?: number): StripStep[] {
+    return this.decoder.steps(x => (this.postQuantConv ? this.postQuantConv.forward(x) : x), frames);
   }
 
   /** Reconstruction through the mean. */

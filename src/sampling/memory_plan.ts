@@ -1,0 +1,96 @@
+// How much memory decoding takes, stated before it begins: from the sizes of the maps between the decoder's steps. What the
+// engine holds besides one step's input and output (normalised copies, a convolution's scratch) is counted as whole copies
+// of the larger of the two; COPIES was measured (docs/sampling.md).
+import type {StripStep} from '../layers/strips.ts';
+import type {AutoencoderKL} from '../models/index.ts';
+import {UserError} from '../platform/user_error.ts';
+
+export interface DecodePlan {
+  /** At a time. */
+  readonly frames: number;
+  /** Bytes of one strip, input or output, whichever is larger; undefined: frames are decoded whole. */
+  readonly stripBytes: number | undefined;
+  /** Most bytes of activations on the engine. */
+  readonly engineBytes: number;
+  /** Most bytes of maps parked in host memory beside it; 0 where frames are decoded whole. */
+  readonly parkedBytes: number;
+}
+
+type Shape = readonly [number, number, number, number];
+
+/** Maps as large as a step's larger side that live at once inside it. */
+const COPIES = 7;
+/** Scores and probabilities of attention. */
+const SCORES = 2;
+const FLOAT = 4;
+
+/** Rows of a step's input that make a strip of `bytes` bytes; at least one (two where sizes are halved). */
+export function stripRows(input: Shape, step: StripStep, bytes: number): number {
+  const rows = Math.floor(bytes / rowBytes(input, step)) - 2 * step.halo;
+  return Math.min(input[1], Math.max(step.scale === 0.5 ? 2 : 1, rows));
+}
+
+/** Bytes that a row of a step's input stands for: its own, or those of the rows it becomes; with its scores in attention. */
+function rowBytes([n, height, width, c]: Shape, {channels, scale, heads = 0}: StripStep): number {
+  const scores = (SCORES * heads * height * width) / COPIES;
+  return FLOAT * n * width * (Math.max(c, channels * scale * scale) + scores);
+}
+
+/** Chooses frames at a time and the size of strips for a bound in bytes. @throws UserError where not even one frame fits. */
+export function planDecode(
+  autoencoder: AutoencoderKL,
+  wanted: {frames: number; height: number; width: number; temporal: boolean},
+  memory: number,
+): DecodePlan {
+  let least = Number.POSITIVE_INFINITY;
+  for (let frames = wanted.frames; frames >= 1; frames--) {
+    const walked = walk(autoencoder.decodeSteps(wanted.temporal ? frames : undefined), [
+      frames,
+      wanted.height,
+      wanted.width,
+      autoencoder.config.latentChannels,
+    ]);
+    const whole = COPIES * walked.largest + walked.keys;
+    if (whole <= memory) return {frames, stripBytes: undefined, engineBytes: whole, parkedBytes: 0};
+    // Fewer frames decoded whole come before strips only where layers over time do not need the frames together.
+    if (!wanted.temporal && frames > 1) continue;
+    // A strip more is parked than the map itself: rows of the input go as those of the output come.
+    const fixed = walked.parked + walked.keys;
+    const stripBytes = Math.floor((memory - fixed) / (COPIES + 1));
+    least = Math.min(least, fixed + (COPIES + 1) * walked.narrowest);
+    if (stripBytes < walked.narrowest) continue;
+    return {
+      frames,
+      stripBytes,
+      engineBytes: COPIES * stripBytes + walked.keys,
+      parkedBytes: walked.parked + stripBytes,
+    };
+  }
+  const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  throw new UserError(
+    `Decoding frames of ${wanted.height * autoencoder.factor}x${wanted.width * autoencoder.factor} takes at least ${megabytes(least)}, but the memory is bound to ${megabytes(memory)}: raise the bound or sample smaller frames.`,
+  );
+}
+
+/** Over all steps: the largest map, the most parked between two, the least a strip can be, and attention's keys and values. */
+function walk(
+  steps: readonly StripStep[],
+  first: Shape,
+): {largest: number; parked: number; narrowest: number; keys: number} {
+  let shape = first;
+  const found = {largest: 0, parked: 0, narrowest: 0, keys: 0};
+  for (const step of steps) {
+    const {scale, channels, halo, heads} = step;
+    const [n, height, width, c] = shape;
+    const row = rowBytes(shape, step);
+    const input = FLOAT * n * height * width * c;
+    shape = [n, Math.ceil(height * scale), Math.ceil(width * scale), channels];
+    const output = FLOAT * n * shape[1] * shape[2] * channels;
+    found.largest = Math.max(found.largest, row * height);
+    found.narrowest = Math.max(found.narrowest, row * ((scale === 0.5 ? 2 : 1) + 2 * halo));
+    found.parked = Math.max(found.parked, input, output);
+    // While strips' own keys and values are joined they are there twice.
+    if (heads !== undefined) found.keys = Math.max(found.keys, 4 * input);
+  }
+  return found;
+}
