@@ -10,6 +10,7 @@
 //   bucket_batch.ts  clips of one bucket stacked
 //   batches.ts       all of it in order, with the position (position.ts) that resumes after each batch
 //   video/           one VideoReader and one VideoEncoder over node-av and over ffmpeg; previews, contact sheets
+// whole_samples.ts gives whole shards to what encodes them (trainers/encode.ts).
 // And into shards: shard_folder.ts, shard_webvid.ts, shard_rds.ts list videos; shard_videos.ts cuts them into clips
 // (camera.ts moves the crop window); inspect_shards.ts says what is in the result.
 //
@@ -27,8 +28,11 @@ export {type BatchesOptions, batches} from './batches.ts';
 export {type CameraOptions, defaultCamera} from './camera.ts';
 export type {ClipCodec} from './clip_file.ts';
 export type {BucketConfig, DataConfig, SourceConfig} from './data_config.ts';
+export {digest} from './digest.ts';
 export {heldOutClips} from './held_out.ts';
 export {type InspectOptions, inspectShards, type ShardsReport} from './inspect_shards.ts';
+export type {ClipLatents, ClipText, LatentsRecord} from './latent_sample.ts';
+export {type LatentShard, namedShards, openLatentShard} from './latent_shards.ts';
 export {type ShardFolderOptions, shardFolder} from './shard_folder.ts';
 export {type ShardRdsOptions, shardRds} from './shard_rds.ts';
 export type {BadFile, ClipOptions, ShardReport} from './shard_videos.ts';
@@ -47,3 +51,4 @@ export {
   videoEngines,
 } from './video/video_reader.ts';
 export {type WriteVideoOptions, writeVideo} from './video/write_video.ts';
+export {type WholeSample, wholePool, wholeSamples} from './whole_samples.ts';

@@ -1,4 +1,5 @@
 // Training: one recipe per stage, one shared loop.
+export {type EncodeOptions, type EncodeReport, encodeShards} from './encode.ts';
 export {type ExportRunOptions, exportRun} from './export_run.ts';
 export {type LoadedRun, loadRun} from './load_run.ts';
 export type {Recipe, StepPlace, TrainedWeight} from './recipe.ts';

@@ -1,6 +1,7 @@
 // All commands, in the order --help lists them.
 import type {Argv} from 'yargs';
 import {doctor} from './doctor.ts';
+import {encode} from './encode.ts';
 import {exportCommand} from './export.ts';
 import {golden} from './golden.ts';
 import {inspect} from './inspect.ts';
@@ -12,6 +13,7 @@ import {train} from './train.ts';
 export function addCommands(program: Argv): Argv {
   return program
     .command(shard)
+    .command(encode)
     .command(train)
     .command(sample)
     .command(exportCommand)
