@@ -13,7 +13,7 @@ const allowed: Record<string, readonly string[]> = {
   'src/layers': ['src/ops', 'src/random', 'src/platform'],
   'src/models': ['src/layers', 'src/ops', 'src/random', 'src/platform'],
   'src/diffusion': ['src/ops', 'src/random', 'src/platform'],
-  'src/sampling': ['src/diffusion', 'src/models', 'src/random', 'src/platform'],
+  'src/sampling': ['src/diffusion', 'src/layers', 'src/models', 'src/random', 'src/platform'],
   'src/weights': ['src/platform', 'src/layers', 'src/models', 'src/diffusion'],
   'src/engine': ['src/ops', 'src/platform', 'tfjs-backend-torch'],
   'src/export': [
