@@ -1,24 +1,25 @@
 // The models: networks built from configurations, and the representations they speak.
 export {type AutoencoderConfig, AutoencoderKL, type TemporalDecoderConfig} from './autoencoder.ts';
 export {
+  type ConditionArrays,
   type ConditionBox,
-  ConditionEncoder,
   type ConditionName,
   type Conditions,
   type ConditionsConfig,
-  type ConditionTensors,
+  conditionArrays,
   conditionNames,
-  type EncodedConditions,
   type LabelConfig,
   type TokenizerConfig,
-} from './conditions.ts';
+} from './condition_arrays.ts';
+export {ConditionEncoder, type ConditionTensors, type EncodedConditions} from './conditions.ts';
 export {PatchDiscriminator, VideoDiscriminator} from './discriminators.ts';
 export {Lpips, lpipsPathOf} from './lpips.ts';
 export {countParameters, countPart, type ParameterCount} from './parameters.ts';
 export {autoencoderPresets, unetPresets, videoLdmTemporal} from './presets.ts';
 export * from './representations.ts';
 export {TextEncoder, type TextEncoderConfig, textEncoderPresets} from './text_encoder.ts';
-export {readTokenizer, Tokenizer, type TokenizerFiles, type TokenizerOptions} from './tokenizer.ts';
+export {Tokenizer, type TokenizerFiles, type TokenizerOptions} from './tokenizer.ts';
+export {readTokenizer} from './tokenizer_files.ts';
 export {repeatRows, UNet, type UNetInputs} from './unet.ts';
 export {checkUNetConfig, headsAt, type TemporalConfig, type UNetConfig} from './unet_config.ts';
 export {WordTokenizer} from './word_tokenizer.ts';

@@ -1,6 +1,4 @@
-// CLIP's tokenizer: byte-pair encoding of lower-cased words, from `tokenizer.json`, or `vocab.json` with `merges.txt`.
-import {existsSync, readFileSync, statSync} from 'node:fs';
-import path from 'node:path';
+// CLIP's tokenizer: byte-pair encoding of lower-cased words. It runs in browsers too: tokenizer_files.ts reads its files.
 import {UserError} from '../platform/user_error.ts';
 
 export interface TokenizerFiles {
@@ -19,7 +17,6 @@ export interface TokenizerOptions {
 const START = '<|startoftext|>';
 const END = '<|endoftext|>';
 const WORDS = /<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+/giu;
-const MAX_FILE_BYTES = 64 * 2 ** 20;
 const MAX_TEXT = 100_000;
 
 /** Texts -> token ids. */
@@ -104,50 +101,3 @@ export const byteCharacters: readonly string[] = (() => {
   const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   return Array.from({length: 256}, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
 })();
-
-/** Reads a tokenizer's folder: vocab.json + merges.txt, or tokenizer.json. @throws UserError for what is not one. */
-export function readTokenizer(folder: string): TokenizerFiles {
-  const at = (name: string) => path.join(folder, name);
-  if (existsSync(at('vocab.json')) && existsSync(at('merges.txt'))) {
-    return {
-      vocabulary: vocabularyOf(json(at('vocab.json')), at('vocab.json')),
-      merges: mergesOf(text(at('merges.txt')).split('\n')),
-    };
-  }
-  if (!existsSync(at('tokenizer.json')))
-    throw new UserError(`${folder} holds neither vocab.json with merges.txt nor tokenizer.json.`);
-  const {model} = json(at('tokenizer.json')) as {model?: {vocab?: unknown; merges?: unknown}};
-  if (!Array.isArray(model?.merges)) throw new UserError(`${at('tokenizer.json')} holds no list of merges.`);
-  // Newer files write a pair as a list.
-  return {
-    vocabulary: vocabularyOf(model.vocab, at('tokenizer.json')),
-    merges: mergesOf(model.merges.map(pair => (Array.isArray(pair) ? pair.join(' ') : String(pair)))),
-  };
-}
-
-function mergesOf(lines: readonly string[]): string[] {
-  return lines.map(line => line.trimEnd()).filter(line => line !== '' && !line.startsWith('#version'));
-}
-
-function vocabularyOf(value: unknown, file: string): Map<string, number> {
-  const entries = typeof value === 'object' && value !== null ? Object.entries(value) : [];
-  if (entries.length === 0 || !entries.every(([, id]) => Number.isInteger(id)))
-    throw new UserError(`${file} holds no vocabulary: expected an object of tokens and their numbers.`);
-  return new Map(entries as [string, number][]);
-}
-
-function text(file: string): string {
-  const {size} = statSync(file);
-  if (size > MAX_FILE_BYTES)
-    throw new UserError(`${file} has ${size} bytes, more than a tokenizer's file can have (${MAX_FILE_BYTES}).`);
-  return readFileSync(file, 'utf8');
-}
-
-function json(file: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text(file)) as Record<string, unknown>;
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(`${file} is no JSON: ${error instanceof Error ? error.message : error}.`);
-  }
-}

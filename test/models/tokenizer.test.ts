@@ -5,7 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {afterAll, expect, test} from 'vitest';
-import {byteCharacters, readTokenizer, Tokenizer} from '../../src/models/tokenizer.ts';
+import {byteCharacters, Tokenizer} from '../../src/models/tokenizer.ts';
+import {readTokenizer} from '../../src/models/tokenizer_files.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'tokenizer-'));
 afterAll(() => rmSync(folder, {recursive: true}));
