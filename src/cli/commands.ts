@@ -4,6 +4,7 @@ import {doctor} from './doctor.ts';
 import {encode} from './encode.ts';
 import {exportCommand} from './export.ts';
 import {golden} from './golden.ts';
+import {importCommand} from './import.ts';
 import {inspect} from './inspect.ts';
 import {sample} from './sample.ts';
 import {shard} from './shard.ts';
@@ -14,6 +15,7 @@ export function addCommands(program: Argv): Argv {
   return program
     .command(shard)
     .command(encode)
+    .command(importCommand)
     .command(train)
     .command(sample)
     .command(exportCommand)

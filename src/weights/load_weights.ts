@@ -3,14 +3,14 @@
 import type {Block, WeightSpec} from '../layers/block.ts';
 import {UserError} from '../platform/user_error.ts';
 import * as tf from '../tf.ts';
-import {f32, type HostTensor} from './host_tensor.ts';
+import {type Dtype, f32, type HostTensor} from './host_tensor.ts';
 import {holds} from './key_maps/layout.ts';
 import {fromTorch, torchShape} from './layouts.ts';
 
 /** Named tensors that can be read one by one: an open safetensors file, or tensors in memory. */
 export interface WeightSource {
   readonly path: string;
-  readonly tensors: ReadonlyMap<string, {readonly shape: readonly number[]}>;
+  readonly tensors: ReadonlyMap<string, {readonly shape: readonly number[]; readonly dtype?: Dtype}>;
   read(name: string): Promise<HostTensor>;
 }
 

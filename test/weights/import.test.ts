@@ -28,7 +28,8 @@ import {loadWeights, matchKeys, sourceOf, type WeightSource} from '../../src/wei
 import {readModelFolder} from '../../src/weights/model_folder.ts';
 import {encodeSafetensors, openSafetensors, parseSafetensors, writeSafetensors} from '../../src/weights/safetensors.ts';
 import {bytes, tinyTemporal, tinyUNet} from '../models/tiny.ts';
-import {originalTextName, originalUNetName, originalVaeName} from './original_names.ts';
+import {originalCheckpoint} from './original_checkpoint.ts';
+import {originalTextName} from './original_names.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'import-'));
 const golden = path.resolve(import.meta.dirname, '../golden');
@@ -41,59 +42,13 @@ function shapesOnly(entries: Iterable<readonly [string, readonly number[]]>): We
   return {path: 'model.safetensors', tensors, read: () => Promise.reject(new Error('read'))};
 }
 
-type Entry = readonly [string, readonly number[]];
-
-function fullSize(kind: 'sd1' | 'sd2' | 'x4-upscaler'): Entry[] {
-  const unet = new UNet(unetPresets[kind]);
-  const levels = kind === 'x4-upscaler' ? 3 : 4;
-  const vae = new AutoencoderKL(kind === 'x4-upscaler' ? autoencoderPresets['x4-f4'] : autoencoderPresets['sd-f8']);
-  const text = new TextEncoder(textEncoderPresets[kind === 'sd1' ? 'clip-vit-l' : 'openclip-vit-h']);
-  const shape = (spec: {shape: readonly number[]; layout: Parameters<typeof torchShape>[1]}) =>
-    torchShape(spec.shape, spec.layout);
-  const entries: Entry[] = unet
-    .weightSpecs()
-    .map(
-      spec =>
-        [`model.diffusion_model.${originalUNetName(spec.path, unetPresets[kind].attention)}`, shape(spec)] as const,
-    );
-  for (const spec of vae.weightSpecs()) {
-    const name = originalVaeName(spec.path, levels);
-    // The original writes its attention as 1x1 convolutions.
-    const conv = /attn_1\.(q|k|v|proj_out)\.weight/.test(name);
-    entries.push([`first_stage_model.${name}`, conv ? [...shape(spec), 1, 1] : shape(spec)]);
-  }
-  for (const spec of text.weightSpecs()) {
-    if (kind === 'sd1') entries.push([`cond_stage_model.transformer.text_model.${spec.path}`, shape(spec)]);
-    else if (/q_proj/.test(spec.path)) {
-      const name = spec.path
-        .replace('encoder.layers', 'transformer.resblocks')
-        .replace('self_attn.q_proj.', 'attn.in_proj_');
-      const [rows = 0, ...rest] = shape(spec);
-      entries.push([`cond_stage_model.model.${name}`, [3 * rows, ...rest]]);
-    } else if (!/[kv]_proj/.test(spec.path))
-      entries.push([`cond_stage_model.model.${originalTextName(spec.path)}`, shape(spec)]);
-  }
-  // What files carry besides.
-  entries.push(
-    ['betas', [1000]],
-    ['alphas_cumprod', [1000]],
-    ['cond_stage_model.transformer.text_model.embeddings.position_ids', [1, 77]],
-  );
-  if (kind !== 'sd1')
-    entries.push(
-      ['cond_stage_model.model.text_projection', [1024, 1024]],
-      ['cond_stage_model.model.transformer.resblocks.23.ln_1.bias', [1024]],
-    );
-  return entries;
-}
-
 describe('single files, full size, by names and shapes alone', () => {
   test.each([
     ['sd1', 196],
     ['sd2', 372],
     ['x4-upscaler', 372],
   ] as const)('%s', (kind, textTensors) => {
-    const {kind: found, parts} = splitSingleFile(shapesOnly(fullSize(kind)));
+    const {kind: found, parts} = splitSingleFile(shapesOnly(originalCheckpoint(kind)));
     expect(found).toEqual({model: kind, inChannels: unetPresets[kind].inChannels});
     const models = {
       unet: new UNet(unetPresets[kind]),
@@ -114,7 +69,7 @@ describe('single files, full size, by names and shapes alone', () => {
   });
 
   test('averages are taken by choice, and asked for in vain are refused', async () => {
-    const entries = fullSize('sd1');
+    const entries = originalCheckpoint('sd1');
     expect(() => splitSingleFile(shapesOnly(entries), {ema: true})).toThrow('no averaged copy');
     const averages = entries
       .filter(([name]) => name.startsWith('model.diffusion'))
@@ -137,10 +92,12 @@ describe('single files, full size, by names and shapes alone', () => {
 
   test('what is no such file, or has a strange key, is refused in one sentence', () => {
     expect(() => splitSingleFile(shapesOnly([['a', [1]]]))).toThrow('no single-file checkpoint');
-    expect(() => splitSingleFile(shapesOnly([...fullSize('sd1'), ['lora_unet_x', [1]]]))).toThrow('"lora_unet_x"');
+    expect(() => splitSingleFile(shapesOnly([...originalCheckpoint('sd1'), ['lora_unet_x', [1]]]))).toThrow(
+      '"lora_unet_x"',
+    );
     expect(() =>
       splitSingleFile(
-        shapesOnly([...fullSize('sd1'), ['model.diffusion_model.input_blocks.30.0.in_layers.0.weight', [1]]]),
+        shapesOnly([...originalCheckpoint('sd1'), ['model.diffusion_model.input_blocks.30.0.in_layers.0.weight', [1]]]),
       ),
     ).toThrow('level 9');
     expect(() => refusePickle('v1-5.ckpt')).toThrow('convert it first');
@@ -193,7 +150,7 @@ test("OpenCLIP's joint projections are split into queries, keys and values", asy
       data: Buffer.concat(three.map(({data}) => data)),
     });
   }
-  const unet = fullSize('sd2').filter(([name]) => name.startsWith('model.'));
+  const unet = originalCheckpoint('sd2').filter(([name]) => name.startsWith('model.'));
   const source = {...sourceOf(original, 'text'), tensors: new Map([...original, ...shapesOnly(unet).tensors])};
   const {parts} = splitSingleFile(source);
   const config = JSON.parse(metadata.config!) as Record<string, number>;

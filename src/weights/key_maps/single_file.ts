@@ -16,29 +16,84 @@ interface Layout {
 }
 const sd: Layout = {levels: 4, layers: 2};
 
-export interface SingleFileKind {
-  readonly model: 'sd1' | 'sd2' | 'x4-upscaler';
-  /** 9: inpainting; 4, or 7 for the upscaler. */
-  readonly inChannels: number;
-}
+/** A Stable Diffusion, whole or its UNet alone; an autoencoder alone; a text encoder alone. */
+export type SingleFileKind =
+  | {
+      readonly model: 'sd1' | 'sd2' | 'x4-upscaler';
+      /** 9: inpainting; 4, or 7 for the upscaler. */
+      readonly inChannels: number;
+    }
+  | {readonly model: 'vae'}
+  | {readonly model: 'clip-vit-l' | 'openclip-vit-h'};
 
 const UNET = 'model.diffusion_model.';
 const VAE = 'first_stage_model.';
 const CLIP = 'cond_stage_model.transformer.';
 const OPEN_CLIP = 'cond_stage_model.model.';
 
-/** What kind of Stable Diffusion a single file holds, by its keys; undefined where it is none. */
-export function recogniseSingleFile(
-  tensors: ReadonlyMap<string, {readonly shape: readonly number[]}>,
-): SingleFileKind | undefined {
-  const first = tensors.get(`${UNET}input_blocks.0.0.weight`);
-  const inChannels = first?.shape[1];
-  if (inChannels === undefined) return undefined;
-  if (tensors.has(`${UNET}label_emb.weight`)) return {model: 'x4-upscaler', inChannels};
-  const text = tensors.get(`${UNET}input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight`)?.shape.at(-1);
-  if (text === 1024) return {model: 'sd2', inChannels};
-  if (text === 768) return {model: 'sd1', inChannels};
-  return undefined;
+type Shapes = ReadonlyMap<string, {readonly shape: readonly number[]}>;
+
+/** How the keys of a file are named: the prefix that a whole file would have, or diffusers' names of one model. */
+export type Naming = {readonly prefix: string} | {readonly diffusers: 'unet' | 'vae' | 'text'};
+
+/** A key that only one naming has, and the naming. The first that is there decides. */
+const namings: readonly (readonly [key: string, Naming])[] = [
+  [`${UNET}input_blocks.0.0.weight`, {prefix: ''}],
+  ['input_blocks.0.0.weight', {prefix: UNET}],
+  ['down_blocks.0.resnets.0.conv1.weight', {diffusers: 'unet'}],
+  [`${VAE}encoder.conv_in.weight`, {prefix: ''}],
+  ['encoder.down.0.block.0.conv1.weight', {prefix: VAE}],
+  ['encoder.down_blocks.0.resnets.0.conv1.weight', {diffusers: 'vae'}],
+  [`${CLIP}text_model.embeddings.token_embedding.weight`, {prefix: ''}],
+  [`${OPEN_CLIP}token_embedding.weight`, {prefix: ''}],
+  ['text_model.embeddings.token_embedding.weight', {diffusers: 'text'}],
+  ['token_embedding.weight', {prefix: OPEN_CLIP}],
+];
+
+/** How a file's keys are named; undefined where it has none of the keys known here. */
+export function namingOf(tensors: Shapes): Naming | undefined {
+  return namings.find(([key]) => tensors.has(key))?.[1];
+}
+
+/** What a single file holds, by its keys under whole-file names or diffusers'; undefined where it is none of the kinds. */
+export function recogniseSingleFile(tensors: Shapes): SingleFileKind | undefined {
+  const naming = namingOf(tensors);
+  if (!naming) return undefined;
+  const shapeOf = (original: string, diffusers: string) => {
+    if ('diffusers' in naming) return tensors.get(diffusers)?.shape;
+    return tensors.get(original.slice(naming.prefix.length))?.shape;
+  };
+  const inChannels = shapeOf(`${UNET}input_blocks.0.0.weight`, 'conv_in.weight')?.[1];
+  const isUNet =
+    'prefix' in naming ? naming.prefix !== VAE && naming.prefix !== OPEN_CLIP : naming.diffusers === 'unet';
+  if (isUNet && inChannels !== undefined) {
+    if (shapeOf(`${UNET}label_emb.weight`, 'class_embedding.weight')) return {model: 'x4-upscaler', inChannels};
+    const text = shapeOf(
+      `${UNET}input_blocks.2.1.transformer_blocks.0.attn2.to_k.weight`,
+      'down_blocks.0.attentions.1.transformer_blocks.0.attn2.to_k.weight',
+    )?.at(-1);
+    return text === 1024 ? {model: 'sd2', inChannels} : text === 768 ? {model: 'sd1', inChannels} : undefined;
+  }
+  if (shapeOf(`${VAE}encoder.conv_in.weight`, 'encoder.conv_in.weight')) return {model: 'vae'};
+  const width =
+    shapeOf(`${CLIP}text_model.embeddings.token_embedding.weight`, 'text_model.embeddings.token_embedding.weight') ??
+    shapeOf(`${OPEN_CLIP}token_embedding.weight`, 'text_model.embeddings.token_embedding.weight');
+  if (width?.[1] === 768) return {model: 'clip-vit-l'};
+  return width?.[1] === 1024 ? {model: 'openclip-vit-h'} : undefined;
+}
+
+/** The part and diffusers name of a key, whatever its naming; undefined for what is no weight of the models read here. */
+export function partOfKey(key: string, naming: Naming): PartName | undefined {
+  if ('prefix' in naming) return isBeside(key) ? undefined : fromSingleFile(naming.prefix + key);
+  if (isTrainingState(key) || isBeside(key)) return undefined;
+  return {part: naming.diffusers, name: key.replace(/^text_model\./, '')};
+}
+
+/** What lies beside a model in its file: the image half of CLIP, an autoencoder's discriminator. */
+function isBeside(key: string): boolean {
+  return /^(vision_model\.|visual\.|visual_projection\.|text_projection\.weight$|logit_scale$|loss\.|model_ema\.|first_stage_model\.loss\.)/.test(
+    key,
+  );
 }
 
 /** Keys that are no weights: training state, buffers, and (unless asked for) averaged copies. */
