@@ -45,8 +45,18 @@ export async function freezeParent(config: StageConfig): Promise<Frozen | undefi
     trainedNetwork(config, {});
     return undefined;
   }
+  const frozen = await takeOf(await loadParent(from), config, from);
+  if (trainedNetwork(config, frozen).name !== 'unet' || !frozen.autoencoder || frozen.scaleFactor !== undefined)
+    return frozen;
+  return {...frozen, scaleFactor: await measureScaleFactor(config, frozen.autoencoder, from)};
+}
+
+/**
+ * The same of a parent that is at hand, but for a scale factor that would have to be measured.
+ * @throws UserError where the stage cannot start from it.
+ */
+export async function takeOf(parent: LoadedModels, config: StageConfig, from: string): Promise<Frozen> {
   const rule: ParentRule = parentRules[config.stage];
-  const parent = await loadParent(from);
   refuseOtherParent(config.stage, rule, parent, from);
   const wanted = new Set([...rule.needs, ...rule.takes]);
   const networks: Parts = Object.fromEntries(
@@ -60,9 +70,8 @@ export async function freezeParent(config: StageConfig): Promise<Frozen | undefi
   const {checkpoint: path, stage, step, lowResolution} = parent;
   const frozen = {...taken, parent: {path, stage, step}, diffusion, ...(taken.unet ? {lowResolution} : {})};
   const {autoencoder} = taken;
-  if (network.name !== 'unet' || !autoencoder) return frozen;
-  const scaleFactor =
-    parent.scaleFactor ?? autoencoder.config.scaleFactor ?? (await measureScaleFactor(config, autoencoder, from));
+  const scaleFactor = parent.scaleFactor ?? autoencoder?.config.scaleFactor;
+  if (network.name !== 'unet' || !autoencoder || scaleFactor === undefined) return frozen;
   return {...frozen, scaleFactor};
 }
 

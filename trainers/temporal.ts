@@ -15,6 +15,7 @@ import {videoUNet} from './networks.ts';
 import {previewSamples} from './preview_samples.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
+import {trainedPart} from './trained_part.ts';
 
 type Inputs = {diffusion: DiffusionInputs; conditions: EncodedConditions};
 
@@ -25,7 +26,7 @@ export function temporalRecipe({config, frozen: maybe, heldOut}: StageContext<Te
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const autoencoder = buildAutoencoder(frozen);
   const unet = growFrom(new UNet(videoUNet(config, frozen)), frozen.unet, 'image model', seed);
-  unet.trainWhere(({part}) => part === 'temporal');
+  unet.trainWhere(trainedPart(config));
   const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
 
   const asVideo =

@@ -1,4 +1,5 @@
 // video-ldm train CONFIG
+import path from 'node:path';
 import type {CommandModule} from 'yargs';
 
 interface TrainArguments {
@@ -7,6 +8,9 @@ interface TrainArguments {
   engine?: string;
   resume?: string;
   log: 'auto' | 'pretty' | 'json';
+  'dry-run': boolean;
+  data: boolean;
+  assume?: 'sd1' | 'sd2' | 'x4-upscaler';
   verbose: boolean;
 }
 
@@ -33,12 +37,31 @@ export const train: CommandModule<object, TrainArguments> = {
         default: 'auto' as const,
         describe: 'pretty on a terminal, JSON lines otherwise',
       })
+      .option('dry-run', {
+        type: 'boolean',
+        default: false,
+        describe: 'train nothing: print configuration, parameters and memory needs, and show the first batch',
+      })
+      .option('data', {
+        type: 'boolean',
+        default: true,
+        describe: 'with --dry-run: --no-data opens no shard',
+      })
+      .option('assume', {
+        choices: ['sd1', 'sd2', 'x4-upscaler'] as const,
+        describe: 'with --dry-run: the model that a parent will be which is not imported yet',
+      })
       .option('verbose', {type: 'boolean', default: false})
       .example('$0 train configs/tiny/temporal.yaml --set train.steps=500', 'with another number of steps'),
   handler: async args => {
     const {loadConfig} = await import('../config/load.ts');
     const overrides = args.engine ? [...args.set, `engine.name=${args.engine}`] : args.set;
     const config = loadConfig(args.config, overrides);
+    if (args['dry-run']) {
+      const {dryRun} = await import('../../trainers/dry_run.ts');
+      const {data, assume} = args;
+      return console.log(await dryRun(config, {configs: path.dirname(args.config), data, assume}));
+    }
     const {train: run} = await import('../../trainers/index.ts');
     await run(config, {resume: args.resume, stopOnSignals: true, logStyle: args.log, verbose: args.verbose});
   },

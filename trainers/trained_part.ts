@@ -1,0 +1,15 @@
+// Which weights of its network a stage trains; the others have no gradient and no optimiser slot.
+import type {StageConfig} from '../src/config/schema.ts';
+import type {WeightSpec} from '../src/layers/block.ts';
+
+export function trainedPart(config: StageConfig): (spec: WeightSpec) => boolean {
+  switch (config.stage) {
+    case 'autoencoder':
+    case 'image':
+      return () => true;
+    case 'temporal':
+      return ({part}) => part === 'temporal';
+    default:
+      return config satisfies never;
+  }
+}
