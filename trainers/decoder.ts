@@ -3,7 +3,6 @@
 // latents mean what they meant. The paper does not say what the adversarial loss is added to; here it is the
 // autoencoder's own L1 + LPIPS. It dropped the image discriminator, which is off here unless configured.
 import type {DecoderStageConfig} from '../src/config/schema.ts';
-import type {WeightSpec} from '../src/layers/block.ts';
 import {AutoencoderKL} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import * as tf from '../src/tf.ts';
@@ -17,6 +16,7 @@ import {previewReconstructions} from './preview_reconstructions.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import {reconstructionLoss} from './reconstruction_loss.ts';
 import type {StageContext} from './stage_context.ts';
+import {trainedPart} from './trained_part.ts';
 
 /** Clips [B,T,H,W,3] and their raw latents [B,T,h,w,C]. */
 type Inputs = {pixels: tf.Tensor5D; rawLatents: tf.Tensor5D};
@@ -32,7 +32,7 @@ export async function decoderRecipe({
   const network = new AutoencoderKL(videoAutoencoder(config, frozen));
   const reconstructed = await reconstructionLoss(perceptual);
   const autoencoder = growFrom(network, frozen.autoencoder, 'autoencoder', seed);
-  autoencoder.trainWhere(config.trains === 'temporal' ? isTemporal : isDecoders);
+  autoencoder.trainWhere(trainedPart(config));
   const trained = trainedWeights(autoencoder);
   if (trained.length === 0)
     throw new UserError(
@@ -91,6 +91,3 @@ export async function decoderRecipe({
     },
   };
 }
-
-const isTemporal = ({part}: WeightSpec): boolean => part === 'temporal';
-const isDecoders = ({path}: WeightSpec): boolean => /^(decoder|post_quant_conv)\./.test(path);

@@ -7,7 +7,15 @@ import {batches, type VideoBatch, writeContactSheet} from '../datasets/index.ts'
 import {table} from '../src/cli/table.ts';
 import type {StageConfig} from '../src/config/schema.ts';
 import type {Block} from '../src/layers/block.ts';
-import {AutoencoderKL, ConditionEncoder, countParameters, TextEncoder, UNet} from '../src/models/index.ts';
+import {
+  AutoencoderKL,
+  ConditionEncoder,
+  countParameters,
+  PatchDiscriminator,
+  TextEncoder,
+  UNet,
+  VideoDiscriminator,
+} from '../src/models/index.ts';
 import {trainingData} from './data.ts';
 import type {Frozen} from './frozen.ts';
 import {trainedNetwork} from './networks.ts';
@@ -39,6 +47,8 @@ export interface PlannedNetwork {
   readonly parameters: number;
   readonly trained: number;
   readonly trainedTensors: number;
+  /** Whether an average of what trains is kept. */
+  readonly averaged: boolean;
 }
 
 /** The networks of a stage, none of them allocated. */
@@ -48,7 +58,8 @@ export function plannedNetworks(config: StageConfig, frozen: Parts): PlannedNetw
   const own = network.name === 'unet' ? new UNet(network.config) : new AutoencoderKL(network.config);
   const count = (name: string, model: Block, trained: typeof trains): PlannedNetwork => {
     const {parameters, tensors} = countParameters(model, trained);
-    return {name, parameters: countParameters(model).parameters, trained: parameters, trainedTensors: tensors};
+    const all = countParameters(model).parameters;
+    return {name, parameters: all, trained: parameters, trainedTensors: tensors, averaged: true};
   };
   const still = () => false;
   const {autoencoder, conditions, text, temporalText} = frozen;
@@ -66,7 +77,20 @@ export function plannedNetworks(config: StageConfig, frozen: Parts): PlannedNetw
   return [
     count(network.name, own, trains),
     ...beside.flatMap(([name, model, trained]) => (model ? [count(name, model, trained)] : [])),
+    ...adversaries(config).map(([name, model]) => ({...count(name, model, () => true), averaged: false})),
   ];
+}
+
+function adversaries(config: StageConfig): [string, Block][] {
+  if (config.stage !== 'autoencoder' && config.stage !== 'decoder') return [];
+  const {adversarial} = config.loss;
+  if (!adversarial) return [];
+  const {image, video} =
+    'discriminator' in adversarial ? {image: adversarial.discriminator, video: undefined} : adversarial;
+  const found: [string, Block][] = [];
+  if (video) found.push(['video discriminator', new VideoDiscriminator(video)]);
+  if (image) found.push(['image discriminator', new PatchDiscriminator(image)]);
+  return found;
 }
 
 const number = (value: number) => value.toLocaleString('en');
@@ -89,12 +113,13 @@ function parametersTable(networks: readonly PlannedNetwork[]): string {
 export function stateBytes(networks: readonly PlannedNetwork[]): Record<string, number> {
   const sum = (of: (network: PlannedNetwork) => number) => 4 * networks.reduce((total, one) => total + of(one), 0);
   const trained = sum(network => network.trained);
+  const averaged = sum(network => (network.averaged ? network.trained : 0));
   return {
     weights: sum(network => network.parameters),
     gradients: trained,
     'first and second moments': 2 * trained,
-    'averaged weights': trained,
-    'main memory: snapshot of a checkpoint being written': 4 * trained,
+    'averaged weights': averaged,
+    'main memory: snapshot of a checkpoint being written': 3 * trained + averaged,
   };
 }
 

@@ -8,8 +8,13 @@ export function trainedPart(config: StageConfig): (spec: WeightSpec) => boolean 
     case 'image':
       return () => true;
     case 'temporal':
-      return ({part}) => part === 'temporal';
+      return isTemporal;
+    case 'decoder':
+      return config.trains === 'temporal' ? isTemporal : isDecoders;
     default:
       return config satisfies never;
   }
 }
+
+const isTemporal = ({part}: WeightSpec): boolean => part === 'temporal';
+const isDecoders = ({path}: WeightSpec): boolean => /^(decoder|post_quant_conv)\./.test(path);
