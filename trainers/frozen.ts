@@ -123,17 +123,21 @@ export function buildAutoencoder({
   return allocateExactly(autoencoder, weights, 'autoencoder');
 }
 
-/** A network of new weights, or one that grows out of its parent's: what is spatial comes from there, layers over time may be new. */
+/**
+ * A network of new weights, or one that grows out of its parent's: what is spatial comes from there, layers over time and what
+ * `mayBeNew` names may be new.
+ */
 export function growFrom<B extends Block>(
   network: B,
   parent: HostModel<unknown> | undefined,
   label: string,
   seed: number,
+  mayBeNew: (spec: WeightSpec) => boolean = ({part}) => part === 'temporal',
 ): B {
   network.allocate(seed);
   if (!parent) return network;
   const {weights} = parent;
-  return allocateExactly(network, weights, label, ({path, part}) => part === 'spatial' || weights.has(path));
+  return allocateExactly(network, weights, label, spec => !mayBeNew(spec) || weights.has(spec.path));
 }
 
 /**

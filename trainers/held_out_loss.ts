@@ -1,6 +1,13 @@
 // Held-out noise-prediction loss: the same clips, the same noise, the same timesteps at every evaluation, so that two
 // figures differ by the weights alone.
-import {type Denoise, diffusionLoss, type NoiseSchedule, noiseTensor, type Prediction} from '../src/diffusion/index.ts';
+import {
+  addNoise,
+  type Denoise,
+  type NoiseSchedule,
+  noiseTensor,
+  type Prediction,
+  predictionTarget,
+} from '../src/diffusion/index.ts';
 import * as tf from '../src/tf.ts';
 
 export interface HeldOutSet {
@@ -16,18 +23,25 @@ export function quantileTimesteps(count: number, steps: number): number[] {
   return Array.from({length: count}, (_, i) => Math.floor(((i + 0.5) * steps) / count));
 }
 
+/** What a held-out loss is of, besides the clips. */
+export interface HeldOutOptions {
+  /** Frames of clip `i` in the order to show them (default: as they are); noise stays with its place in time. */
+  readonly order?: (clip: number) => readonly number[];
+  /** The frames whose error counts; all by default. */
+  readonly frames?: readonly number[];
+}
+
 /**
  * Mean squared error of the prediction, per timestep quantile and over all.
  * @param denoise of clip `i`: [N,T,h,w,C] and timesteps [N] -> prediction of the same shape
- * @param order frames of clip `i` in the order to show them (default: as they are); noise stays with its place in time
  */
 export async function heldOutLoss(
   set: HeldOutSet,
   denoise: (clip: number) => Denoise,
-  diffusion: {schedule: NoiseSchedule; prediction: Prediction},
-  order?: (clip: number) => readonly number[],
+  {schedule, prediction}: {schedule: NoiseSchedule; prediction: Prediction},
+  {order, frames}: HeldOutOptions = {},
 ): Promise<{mean: number; perTimestep: {timestep: number; loss: number}[]}> {
-  const {schedule, prediction} = diffusion;
+  const counted = <T extends tf.Tensor>(x: T): T => (frames ? tf.gather(x, [...frames], 1) : x);
   const perTimestep: {timestep: number; loss: number}[] = [];
   for (const timestep of quantileTimesteps(set.quantiles, schedule.config.steps)) {
     let sum = 0;
@@ -37,7 +51,9 @@ export async function heldOutLoss(
         const at = {seed: set.seed, stream: 'heldOutNoise' as const, step: index * schedule.config.steps + timestep};
         const noise = noiseTensor(at, clip.shape);
         const timesteps = tf.tensor1d(new Array<number>(clip.shape[0]!).fill(timestep), 'int32');
-        return diffusionLoss({denoise: denoise(index), latents, noise, timesteps, schedule, prediction});
+        const predicted = denoise(index)(addNoise(latents, noise, timesteps, schedule), timesteps);
+        const target = predictionTarget(prediction, latents, noise, timesteps, schedule);
+        return tf.mean(tf.squaredDifference(counted(predicted), counted(target)));
       });
       sum += (await loss.data())[0]!;
       loss.dispose();
@@ -45,4 +61,9 @@ export async function heldOutLoss(
     perTimestep.push({timestep, loss: sum / set.clips.length});
   }
   return {mean: perTimestep.reduce((total, {loss}) => total + loss, 0) / perTimestep.length, perTimestep};
+}
+
+/** The figures of a loss per timestep, by name. */
+export function timestepFigures(perTimestep: readonly {timestep: number; loss: number}[]): Record<string, number> {
+  return Object.fromEntries(perTimestep.map(({timestep, loss}) => [`loss.t${timestep}`, loss]));
 }

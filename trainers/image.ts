@@ -7,7 +7,7 @@ import * as tf from '../src/tf.ts';
 import {openConditioning} from './conditions.ts';
 import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
 import {heldOutConditions} from './held_out_conditions.ts';
-import {heldOutLoss} from './held_out_loss.ts';
+import {heldOutLoss, timestepFigures} from './held_out_loss.ts';
 import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
 import {imageUNet} from './networks.ts';
 import {previewSamples} from './preview_samples.ts';
@@ -57,7 +57,7 @@ export function imageRecipe({config, frozen: maybe, heldOut}: StageContext<Image
         ...(conditioning
           ? {lossOtherConditions: (await heldOutLoss(heldOutSet, i => given(known.another(i)), diffusion)).mean}
           : {}),
-        ...Object.fromEntries(perTimestep.map(({timestep, loss}) => [`loss.t${timestep}`, loss])),
+        ...timestepFigures(perTimestep),
       };
     },
 

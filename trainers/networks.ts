@@ -27,6 +27,10 @@ export function trainedNetwork(config: StageConfig, parent: Parts): TrainedNetwo
       return {name: 'unet', config: videoUNet(config, parent)};
     case 'decoder':
       return {name: 'autoencoder', config: videoAutoencoder(config, parent)};
+    case 'prediction':
+      return {name: 'unet', config: predictionUNet(config, parent)};
+    case 'interpolation':
+      return {name: 'unet', config: interpolationUNet(config, parent)};
     default:
       return config satisfies never;
   }
@@ -88,6 +92,45 @@ export function imageUNet({unet, from}: Pick<Config<'image'>, 'unet' | 'from'>, 
 export function videoUNet({temporal, data}: Pick<Config<'temporal'>, 'temporal' | 'data'>, parent: Parts): UNetConfig {
   if (!parent.unet) throw new Error("A video UNet grows out of its parent's, which was not taken.");
   return {...parent.unet.config, temporal: temporalConfig(temporal, data.frames)};
+}
+
+/** The parent's video UNet with the path of given frames. */
+export function predictionUNet({context, data}: Config<'prediction'>, parent: Parts): UNetConfig {
+  return withContextPath(parent, context.channels, data.frames);
+}
+
+/** The same, told by a class which of the two frame rates it is asked for: 0 is the lower. */
+export function interpolationUNet(config: Config<'interpolation'>, parent: Parts): UNetConfig {
+  const unet = withContextPath(parent, config.context.channels, interpolatedFrames(config));
+  if (unet.classEmbedding !== undefined && unet.classEmbedding !== INTERPOLATION_LEVELS)
+    throw new UserError(
+      `The parent's UNet has ${unet.classEmbedding} classes of its own: it cannot be told of levels.`,
+    );
+  return {...unet, classEmbedding: INTERPOLATION_LEVELS};
+}
+
+export const INTERPOLATION_LEVELS = 2;
+
+/** Frames of a clip of the interpolation model: data.frames seen at a quarter of their rate. */
+export function interpolatedFrames({data}: Pick<Config<'interpolation'>, 'data'>): number {
+  return (data.frames - 1) / 4 + 1;
+}
+
+/** Frames of a clip as the stage's model takes it. */
+export function clipFrames(config: StageConfig): number {
+  return config.stage === 'interpolation' ? interpolatedFrames(config) : config.data.frames;
+}
+
+function withContextPath({unet}: Parts, channels: number, frames: number): UNetConfig {
+  const temporal = unet?.config.temporal;
+  if (!unet || !temporal) throw new Error("This stage's UNet grows out of a video model's, which was not taken.");
+  const learned = temporal.alpha.per === 'frame' ? temporal.alpha.frames : undefined;
+  if (learned !== undefined && learned !== frames)
+    throw new UserError(
+      `The parent learned one alpha for each of ${learned} frames and cannot take clips of ${frames}: train it with temporal.alpha.per "layer".`,
+    );
+  const given = temporal.given ?? {inputs: unet.config.outChannels + 1, channels};
+  return {...unet.config, temporal: {...temporal, given}};
 }
 
 /** The layers' own configuration: one alpha per frame needs to know how many frames there are. */

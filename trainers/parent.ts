@@ -36,6 +36,18 @@ export const parentRules = {
     unet: 'image',
   },
   decoder: {stages: ['autoencoder', 'decoder'], needs: ['autoencoder'], takes: []},
+  prediction: {
+    stages: ['temporal', 'prediction'],
+    needs: ['autoencoder', 'unet'],
+    takes: ['conditions', 'text', 'temporalText'],
+    unet: 'video',
+  },
+  interpolation: {
+    stages: ['temporal', 'prediction', 'interpolation'],
+    needs: ['autoencoder', 'unet'],
+    takes: ['conditions', 'text', 'temporalText'],
+    unet: 'video',
+  },
 } as const satisfies Record<StageName, ParentRule>;
 
 /** What the stage of `config` takes of its parent; undefined for a run that starts from nothing. */

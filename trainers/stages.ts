@@ -3,6 +3,8 @@ import type {StageConfig} from '../src/config/schema.ts';
 import {autoencoderRecipe} from './autoencoder.ts';
 import {decoderRecipe} from './decoder.ts';
 import {imageRecipe} from './image.ts';
+import {interpolationRecipe} from './interpolation.ts';
+import {predictionRecipe} from './prediction.ts';
 import type {Recipe} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
 import {temporalRecipe} from './temporal.ts';
@@ -17,6 +19,10 @@ export async function recipeOf({config, ...rest}: StageContext<StageConfig>): Pr
       return temporalRecipe({config, ...rest});
     case 'decoder':
       return decoderRecipe({config, ...rest});
+    case 'prediction':
+      return predictionRecipe({config, ...rest});
+    case 'interpolation':
+      return interpolationRecipe({config, ...rest});
     default:
       return config satisfies never;
   }

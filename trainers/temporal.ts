@@ -9,7 +9,7 @@ import * as tf from '../src/tf.ts';
 import {openConditioning} from './conditions.ts';
 import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
 import {heldOutConditions} from './held_out_conditions.ts';
-import {heldOutLoss} from './held_out_loss.ts';
+import {heldOutLoss, timestepFigures} from './held_out_loss.ts';
 import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
 import {videoUNet} from './networks.ts';
 import {previewSamples} from './preview_samples.ts';
@@ -66,7 +66,7 @@ export function temporalRecipe({config, frozen: maybe, heldOut}: StageContext<Te
       const {mean, perTimestep} = await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion);
       // The image model is frozen: measured once.
       lossAlphaOne ??= (await heldOutLoss(heldOutSet, i => asImages(known.own(i)), diffusion)).mean;
-      const lossShuffled = (await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion, shuffled)).mean;
+      const lossShuffled = (await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion, {order: shuffled})).mean;
       return {
         loss: mean,
         lossAlphaOne,
@@ -74,7 +74,7 @@ export function temporalRecipe({config, frozen: maybe, heldOut}: StageContext<Te
         ...(conditioning
           ? {lossOtherConditions: (await heldOutLoss(heldOutSet, i => given(known.another(i)), diffusion)).mean}
           : {}),
-        ...Object.fromEntries(perTimestep.map(({timestep, loss}) => [`loss.t${timestep}`, loss])),
+        ...timestepFigures(perTimestep),
       };
     },
 

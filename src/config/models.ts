@@ -39,6 +39,8 @@ export const temporalDecoderSchema = z.strictObject({
   kernel: kernelSchema,
   alpha: z.strictObject({...alphaShape, init: z.number().default(0).describe('see temporal.alpha.init')}).prefault({}),
 });
+/** The path of given frames; 32 channels are 0.67M parameters on Stable Diffusion. */
+export const contextChannels = count.max(4096).default(32).describe('width of the features of given frames');
 
 export const unetSchema = z.strictObject({
   inChannels: count.max(64).default(4),

@@ -4,20 +4,37 @@ import type {commonShape} from './common.ts';
 import {type AutoencoderStageConfig, autoencoderStage} from './stages/autoencoder.ts';
 import {type DecoderStageConfig, decoderStage} from './stages/decoder.ts';
 import {type ImageStageConfig, imageStage} from './stages/image.ts';
+import {type InterpolationStageConfig, interpolationStage} from './stages/interpolation.ts';
+import {type PredictionStageConfig, predictionStage} from './stages/prediction.ts';
 import {type TemporalStageConfig, temporalStage} from './stages/temporal.ts';
 
-export type {AutoencoderStageConfig, DecoderStageConfig, ImageStageConfig, TemporalStageConfig};
+export type {
+  AutoencoderStageConfig,
+  DecoderStageConfig,
+  ImageStageConfig,
+  InterpolationStageConfig,
+  PredictionStageConfig,
+  TemporalStageConfig,
+};
 
 export const stageSchemas = {
   autoencoder: autoencoderStage,
   image: imageStage,
   temporal: temporalStage,
   decoder: decoderStage,
+  prediction: predictionStage,
+  interpolation: interpolationStage,
 } satisfies Record<string, z.ZodType>;
 
 export type StageName = keyof typeof stageSchemas;
 export const stageNames = Object.keys(stageSchemas) as StageName[];
 
-export type StageConfig = AutoencoderStageConfig | ImageStageConfig | TemporalStageConfig | DecoderStageConfig;
+export type StageConfig =
+  | AutoencoderStageConfig
+  | ImageStageConfig
+  | TemporalStageConfig
+  | PredictionStageConfig
+  | InterpolationStageConfig
+  | DecoderStageConfig;
 /** What the shared loop needs of any stage's configuration. */
 export type CommonConfig = Pick<StageConfig, keyof typeof commonShape | 'stage'>;

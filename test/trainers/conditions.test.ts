@@ -13,7 +13,7 @@ import {train} from '../../trainers/train.ts';
 import {type MicroData, microConfig, microData} from '../helpers/micro_runs.ts';
 
 const MINUTES = 60_000;
-const clips = {frames: 4, size: 16, fps: 8, pace: 0.09};
+const clips = {frames: 4, size: 16, fps: 6, pace: 0.09};
 const conditions = {
   drop: 0.2,
   text: {encoder: {channels: 8, layers: 1, heads: 2, tokens: 8, vocabulary: 64}},
@@ -69,7 +69,7 @@ test('what a finished run says of conditions is what its data say', async () => 
   expect(first).toMatchObject({
     text: `a ${shape.colour} ${shape.shape} moves ${shape.direction}`,
     labels: {direction: shape.direction},
-    fps: 8,
+    fps: 6,
   });
   expect(third!.boxes).toHaveLength(1);
   expect(third!.boxes![0]!.class).toBe(shape.shape);
@@ -88,7 +88,7 @@ test('conditions are left out as often as configured, as a function of seed and 
     shape: [many.length, 4, 16, 16, 3] as const,
     keys: many.map(() => 'x'),
     captions: many.map(() => 'a red disc'),
-    fps: many.map(() => 8),
+    fps: many.map(() => 6),
     labels: many.map(() => ({})),
     boxes: many.map(() => []),
     metadata: many.map(() => ({direction: 'up'})),
@@ -108,7 +108,7 @@ test('conditions are left out as often as configured, as a function of seed and 
   expect(share(labels.map(label => label === 0))).toBeCloseTo(0.3, 1);
   // Dropped together: where the label is gone, the frame rate and the text are.
   for (const [i, label] of labels.entries()) {
-    expect(fps[i]).toBe(label === 0 ? 0 : 8);
+    expect(fps[i]).toBe(label === 0 ? 0 : 6);
     if (label === 0) expect(isEmpty[i]).toBe(true);
   }
   expect(share(isEmpty)).toBeCloseTo(0.3 + 0.7 * 0.5, 1);

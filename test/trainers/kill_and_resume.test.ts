@@ -26,7 +26,9 @@ describe.each(['wasm', 'cpu'] as const)('on the %s engine', engine => {
   let root = '';
   const seconds = new Map<MicroStage, number>();
   const stages: MicroStage[] =
-    engine === 'wasm' ? ['autoencoder', 'image', 'temporal', 'decoder'] : ['autoencoder', 'image'];
+    engine === 'wasm'
+      ? ['autoencoder', 'image', 'temporal', 'prediction', 'interpolation', 'decoder']
+      : ['autoencoder', 'image'];
 
   beforeAll(async () => {
     data = await microData();
@@ -45,7 +47,9 @@ describe.each(['wasm', 'cpu'] as const)('on the %s engine', engine => {
   afterAll(() => data?.remove());
 
   const usual: Partial<Record<MicroStage, number>> =
-    engine === 'wasm' ? {image: 5, temporal: 4, autoencoder: 1, decoder: 2} : {autoencoder: 3};
+    engine === 'wasm'
+      ? {image: 5, temporal: 4, autoencoder: 1, prediction: 3, interpolation: 3, decoder: 2}
+      : {autoencoder: 3};
   // KILLS=5 kills every stage that often.
   const kills = (stage: MicroStage) => Number(process.env.KILLS ?? usual[stage] ?? 0);
   const cases = stages.flatMap(stage =>
