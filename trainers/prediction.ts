@@ -16,6 +16,7 @@ import {predictionUNet} from './networks.ts';
 import {previewSamples} from './preview_samples.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
+import {trainedPart} from './trained_part.ts';
 
 type Inputs = {diffusion: DiffusionInputs; conditions: EncodedConditions; given: tf.Tensor5D};
 
@@ -34,7 +35,7 @@ export function predictionRecipe({
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const autoencoder = buildAutoencoder(frozen);
   const unet = growFrom(new UNet(predictionUNet(config, frozen)), frozen.unet, 'video model', seed);
-  unet.trainWhere(({part}) => part === 'temporal');
+  unet.trainWhere(trainedPart(config));
   const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
 
   const told =

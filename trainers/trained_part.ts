@@ -6,8 +6,10 @@ export function trainedPart(config: StageConfig): (spec: WeightSpec) => boolean 
   switch (config.stage) {
     case 'autoencoder':
     case 'image':
+    case 'interpolation':
       return () => true;
     case 'temporal':
+    case 'prediction':
       return isTemporal;
     case 'decoder':
       return config.trains === 'temporal' ? isTemporal : isDecoders;
