@@ -3,9 +3,9 @@
 // The figures of docs/sampling.md.
 import {parseArgs} from 'node:util';
 import {engineStats, resetPeakMemory} from 'tfjs-backend-torch';
-import {table} from '../src/cli/table.ts';
 import {openEngine} from '../src/engine/index.ts';
 import {type AutoencoderConfig, AutoencoderKL} from '../src/models/index.ts';
+import {table} from '../src/platform/table.ts';
 import {type DecodePlan, decodeVideo, planDecode} from '../src/sampling/index.ts';
 import * as tf from '../src/tf.ts';
 

@@ -5,7 +5,7 @@ import {spawnSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
-import {table} from '../src/cli/table.ts';
+import {table} from '../src/platform/table.ts';
 
 const {values, positionals} = parseArgs({
   options: {

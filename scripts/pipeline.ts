@@ -4,8 +4,8 @@
 // Usage: npm run pipeline:tiny [-- --fresh] [-- --only autoencoder,image] [train arguments]
 import {existsSync, mkdirSync, rmSync} from 'node:fs';
 import path from 'node:path';
-import {table} from '../src/cli/table.ts';
 import {type StageName, stageNames} from '../src/config/schema.ts';
+import {table} from '../src/platform/table.ts';
 import {duration} from '../trainers/logging.ts';
 import {clips, figure, heldOut, step} from './stage_runs.ts';
 

@@ -2,7 +2,7 @@
 // configurations, then a table of what came of it.
 import {existsSync, mkdirSync, rmSync} from 'node:fs';
 import path from 'node:path';
-import {table} from '../src/cli/table.ts';
+import {table} from '../src/platform/table.ts';
 import {duration} from '../trainers/logging.ts';
 import {clips, figure, heldOut, step} from './stage_runs.ts';
 

@@ -4,7 +4,6 @@ import {mkdirSync} from 'node:fs';
 import path from 'node:path';
 import {stringify} from 'yaml';
 import {batches, type VideoBatch, writeContactSheet} from '../datasets/index.ts';
-import {table} from '../src/cli/table.ts';
 import type {StageConfig} from '../src/config/schema.ts';
 import type {Block} from '../src/layers/block.ts';
 import {
@@ -16,6 +15,7 @@ import {
   UNet,
   VideoDiscriminator,
 } from '../src/models/index.ts';
+import {table} from '../src/platform/table.ts';
 import {trainingData} from './data.ts';
 import type {Frozen} from './frozen.ts';
 import {trainedNetwork} from './networks.ts';

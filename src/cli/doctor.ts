@@ -7,7 +7,7 @@ export const doctor: CommandModule<object, {json: boolean}> = {
   builder: args => args.option('json', {type: 'boolean', default: false, describe: 'as JSON'}),
   handler: async ({json}) => {
     const {examine} = await import('./examine.ts');
-    const {table} = await import('./table.ts');
+    const {table} = await import('../platform/table.ts');
     const report = await examine();
     if (json) return console.log(JSON.stringify(report, undefined, 2));
     console.log(`video-ldm ${report.version}, Node ${report.node}, ${report.cores} cores, ${report.memoryGiB} GiB\n`);
