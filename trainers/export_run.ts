@@ -4,48 +4,61 @@ import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import {type EngineName, openEngine} from '../src/engine/index.ts';
 import {
-  type ComponentModel,
+  type DynamicName,
   type ExportedComponent,
   exportComponent,
   exportPipeline,
   type WeightValues,
 } from '../src/export/index.ts';
-import type {AutoencoderConfig} from '../src/models/index.ts';
+import {type AutoencoderConfig, contextTokens} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
-import {type LoadedRun, loadRun, needAutoencoder} from './load_run.ts';
-import type {Weights} from './parts.ts';
+import {type LoadedModels, loadModelFolder, namesModelFolder} from './load_models.ts';
+import {type LoadedRun, loadRun} from './load_run.ts';
+import type {HostConditions, HostText, Weights} from './parts.ts';
+import {givenText} from './resolve_conditions.ts';
+
+/** The text encoder's weights within the conditions. */
+const TEXT_PREFIX = 'text_encoder.';
+
+export type ExportedName = 'unet' | 'upsampler' | 'encoder' | 'decoder' | 'text' | 'conditions' | 'pipeline';
 
 export interface ExportRunOptions {
-  /** Run folder, or a checkpoint folder in it. */
+  /** Run folder, a checkpoint folder in it, or a folder of imported models. */
   run: string;
-  component: 'unet' | 'encoder' | 'decoder' | 'pipeline';
+  component: ExportedName;
   /** A .onnx file, or for the pipeline a folder. */
   out: string;
   opset?: number | undefined;
   half: boolean;
   verify: boolean;
-  dynamic: readonly ('batch' | 'frames' | 'height' | 'width')[];
+  dynamic: readonly DynamicName[];
+  /** Height and width in pixels; as trained when absent (512 for imported models). */
+  size?: readonly [number, number] | undefined;
+  /** Of a video model; as trained when absent (8 for imported models). */
+  frames?: number | undefined;
   /** Sampler steps of the pipeline. */
   steps: number;
+  /** Classifier-free guidance of the pipeline. */
+  guidance: number;
   weights: 'ema' | 'raw';
   engine: EngineName | 'auto';
 }
 
 /** Writes and, unless told not to, proves the files equal to the engine. @throws UserError where they are not. */
 export async function exportRun(options: ExportRunOptions): Promise<Readonly<Record<string, ExportedComponent>>> {
-  const {run, component, out, opset, half, verify, dynamic, steps} = options;
-  const loaded = await loadRun(run, options.weights);
+  const {run, component, out, opset, half, verify, dynamic} = options;
+  const models: Models = namesModelFolder(run) ? await loadModelFolder(run) : await loadRun(run, options.weights);
   await openEngine(options.engine);
-  const common = {
+  const common: Common = {
     ...(opset === undefined ? {} : {opset}),
     ...(half ? {weightType: 'float16' as const} : {}),
     verify,
-    metadata: metadataOf(loaded),
+    metadata: metadataOf(models),
   };
   const exported =
     component === 'pipeline'
-      ? await pipeline(loaded, out, steps, common)
-      : {[component]: await single(loaded, component, out, {...common, dynamic})};
+      ? await pipeline(models, options, common)
+      : {[component]: await single(models, component, options, {...common, dynamic})};
   const failed = Object.entries(exported).find(([, {verification}]) => verification && !verification.passed);
   if (failed)
     throw new UserError(
@@ -54,78 +67,133 @@ export async function exportRun(options: ExportRunOptions): Promise<Readonly<Rec
   return exported;
 }
 
+/** A run's models with its configuration, or imported ones. */
+type Models = LoadedModels & {readonly config?: LoadedRun['config']};
 type Common = {opset?: number; weightType?: 'float16'; verify: boolean; metadata: Record<string, string>};
 
 async function single(
-  loaded: LoadedRun,
-  component: 'unet' | 'encoder' | 'decoder',
-  out: string,
+  models: Models,
+  component: Exclude<ExportedName, 'pipeline'>,
+  {out, ...asked}: ExportRunOptions,
   options: Common & Pick<ExportRunOptions, 'dynamic'>,
 ): Promise<ExportedComponent> {
-  const {config} = loaded;
-  const {autoencoder, latentSize, frames} = shapesOf(loaded);
-  const [height, width] = component === 'encoder' ? config.data.size : latentSize;
-  if (component === 'unet') {
-    const unet = needUNet(loaded);
-    const sizes = {batch: 1, height, width, ...(unet.config.temporal ? {frames} : {})};
-    return exportComponent({component, config: unet.config}, valuesOf(unet.weights), out, {...options, sizes});
+  const {image, latents, frames} = shapesOf(models, asked);
+  switch (component) {
+    case 'unet':
+    case 'upsampler': {
+      const {config, weights} = need(models, 'unet', component);
+      if (component === 'upsampler' && !isUpsampler(models))
+        throw new UserError(`${models.path} is of stage "${models.stage}", no upsampler: export its unet.`);
+      const conditions = conditionsOf(models);
+      const tokens = conditions && contextTokens(conditions.config);
+      const sizes = {batch: 1, ...latents, ...(config.temporal ? {frames} : {}), ...(tokens ? {tokens} : {})};
+      return exportComponent({component, config}, valuesOf(weights), out, {...options, sizes});
+    }
+    case 'encoder':
+    case 'decoder': {
+      const {config, weights} = need(models, 'autoencoder', component);
+      const clip = component === 'decoder' && config.temporalDecoder ? {frames} : {};
+      const sizes = {batch: 1, ...(component === 'encoder' ? image : latents), ...clip};
+      return exportComponent({component, config: scaled(models, config)}, valuesOf(weights), out, {...options, sizes});
+    }
+    case 'text': {
+      const {config, weights} = textOf(models);
+      return exportComponent({component, config}, valuesOf(weights), out, options);
+    }
+    case 'conditions': {
+      const {config, weights} = conditionsOf(models) ?? refuse(models, component);
+      return exportComponent({component, config}, valuesOf(weights), out, options);
+    }
   }
-  const model: ComponentModel = {component, config: autoencoder};
-  return exportComponent(model, valuesOf(needAutoencoder(loaded).weights), out, {
-    ...options,
-    sizes: {batch: 1, height, width},
-  });
 }
 
 async function pipeline(
-  loaded: LoadedRun,
-  folder: string,
-  steps: number,
+  models: Models,
+  {out, steps, guidance, ...asked}: ExportRunOptions,
   options: Common,
 ): Promise<Readonly<Record<string, ExportedComponent>>> {
-  const unet = needUNet(loaded);
-  const {autoencoder, latentSize, frames} = shapesOf(loaded);
-  const [height, width] = latentSize;
+  const [unet, autoencoder] = [need(models, 'unet', 'pipeline'), need(models, 'autoencoder', 'pipeline')];
+  const conditions = conditionsOf(models);
+  const {latents, frames} = shapesOf(models, asked);
   const {components} = await exportPipeline(
     {
       unet: {config: unet.config, values: valuesOf(unet.weights)},
-      autoencoder: {config: autoencoder, values: valuesOf(needAutoencoder(loaded).weights)},
+      autoencoder: {config: scaled(models, autoencoder.config), values: valuesOf(autoencoder.weights)},
+      conditions: conditions && {config: conditions.config, values: valuesOf(conditions.weights)},
     },
-    folder,
+    out,
     {
       ...options,
-      ...loaded.diffusion!,
+      ...(models.diffusion ?? refuse(models, 'pipeline')),
       steps,
-      height,
-      width,
+      ...latents,
       ...(unet.config.temporal ? {frames} : {}),
-      framesPerSecond: loaded.config.data.fps ?? 8,
+      guidanceScale: guidance,
+      framesPerSecond: models.config?.data.fps ?? 8,
     },
   );
   return components;
 }
 
-/** The autoencoder with its scale factor, and the sizes that the run was trained at. */
-function shapesOf(loaded: LoadedRun): {
-  autoencoder: AutoencoderConfig;
-  latentSize: [number, number];
-  frames: number;
-} {
-  const {scaleFactor, config} = loaded;
-  const autoencoder = needAutoencoder(loaded);
-  const factor = 2 ** (autoencoder.config.channels.length - 1);
-  const [height, width] = config.data.size;
+/** What the models were trained at, unless something else is asked for. @throws UserError for a size that does not divide. */
+function shapesOf(
+  {autoencoder, config}: Models,
+  {size, frames}: Pick<ExportRunOptions, 'size' | 'frames'>,
+): {image: {height: number; width: number}; latents: {height: number; width: number}; frames: number} {
+  const [height, width] = size ?? config?.data.size ?? [512, 512];
+  const factor = autoencoder ? 2 ** (autoencoder.config.channels.length - 1) : 1;
+  if (height % factor !== 0 || width % factor !== 0)
+    throw new UserError(
+      `--size ${height} ${width}: both must be multiples of ${factor}, by which the autoencoder divides.`,
+    );
   return {
-    autoencoder: {...autoencoder.config, scaleFactor},
-    latentSize: [height / factor, width / factor],
-    frames: config.data.frames,
+    image: {height, width},
+    latents: {height: height / factor, width: width / factor},
+    frames: frames ?? config?.data.frames ?? 8,
   };
 }
 
-function needUNet({unet, path: run, config}: LoadedRun): NonNullable<LoadedRun['unet']> {
-  if (!unet)
-    throw new UserError(`${run} is of stage "${config.stage}" and has no UNet: export its encoder or decoder.`);
-  return unet;
+function scaled({scaleFactor}: Models, config: AutoencoderConfig): AutoencoderConfig {
+  return {...config, scaleFactor};
+}
+
+function isUpsampler({stage, lowResolution}: Models): boolean {
+  return stage.startsWith('upsampler') || lowResolution !== undefined;
+}
+
+/** A run has its text encoder within its conditions, imported models beside the UNet. */
+function conditionsOf({conditions, text}: Models): Pick<HostConditions, 'config' | 'weights'> | undefined {
+  if (conditions || !text) return conditions;
+  const {config, weights} = givenText(text);
+  return {config: {dim: text.config.channels, text: config}, weights};
+}
+
+function textOf(models: Models): Pick<HostText, 'config' | 'weights'> {
+  const {text, conditions} = models;
+  if (text) return text;
+  const config = conditions?.config.text?.encoder;
+  if (!conditions || !config) return refuse(models, 'text');
+  const own = [...conditions.weights].filter(([path]) => path.startsWith(TEXT_PREFIX));
+  return {config, weights: new Map(own.map(([path, values]) => [path.slice(TEXT_PREFIX.length), values]))};
+}
+
+function need<Name extends 'unet' | 'autoencoder'>(
+  models: Models,
+  name: Name,
+  component: ExportedName,
+): NonNullable<Models[Name]> {
+  return (models[name] ?? refuse(models, component)) as NonNullable<Models[Name]>;
+}
+
+function refuse({path: run, stage, ...models}: Models, component: ExportedName): never {
+  const has: ExportedName[] = [
+    ...(models.unet ? (['unet'] as const) : []),
+    ...(models.autoencoder ? (['encoder', 'decoder'] as const) : []),
+    ...((models.text ?? models.conditions?.config.text) ? (['text'] as const) : []),
+    ...((models.text ?? models.conditions) ? (['conditions'] as const) : []),
+  ];
+  const what = has.length > 0 ? `export ${has.join(', ')}` : 'there is nothing to export';
+  throw new UserError(`${run} is of stage "${stage}" and has no ${component}: ${what}.`);
 }
 
 function valuesOf(weights: Weights): WeightValues {
@@ -136,15 +204,15 @@ function valuesOf(weights: Weights): WeightValues {
   };
 }
 
-function metadataOf({checkpoint, config, step, diffusion, scaleFactor}: LoadedRun): Record<string, string> {
-  const hash = createHash('sha256')
-    .update(readFileSync(path.join(checkpoint, 'state.json')))
-    .digest('hex');
+/** The component's own configuration and kind are added where it is written. */
+function metadataOf({checkpoint, config, stage, step, diffusion, scaleFactor}: Models): Record<string, string> {
+  const state = path.join(checkpoint, 'state.json');
   return {
-    stage: config.stage,
+    stage,
     step: String(step),
-    checkpoint: hash,
-    config: JSON.stringify(config),
+    ...(config
+      ? {checkpoint: createHash('sha256').update(readFileSync(state)).digest('hex'), training: JSON.stringify(config)}
+      : {source: path.basename(path.resolve(checkpoint))}),
     ...(diffusion ? {prediction: diffusion.prediction, schedule: JSON.stringify(diffusion.schedule)} : {}),
     ...(scaleFactor === undefined ? {} : {scaleFactor: String(scaleFactor)}),
   };

@@ -101,7 +101,8 @@ function dropRates({drop, text, labels, boxes, fps}: Partial<ConditionsSection> 
 
 type Text = NonNullable<ConditionsConfig['text']>;
 
-function givenText({config, weights, tokenizer, tokenizerOptions}: HostText): {
+/** A text encoder that came with its tokenizer, as conditions. */
+export function givenText({config, weights, tokenizer, tokenizerOptions}: HostText): {
   config: Text;
   weights: HostConditions['weights'];
 } {

@@ -1,11 +1,11 @@
-// node examples/onnx/sample.mjs FOLDER [SEED] [OUT.ppm]: samples a video from an exported pipeline in plain Node.
-// TensorFlow.js is not loaded. The frames are written side by side as one PPM image.
+// node examples/onnx/sample.mjs FOLDER [SEED] [OUT.ppm] [CONDITIONS]: samples a video from an exported pipeline in plain Node.
+// TensorFlow.js is not loaded. The frames are written side by side as one PPM image. CONDITIONS is JSON: '{"text": "a boat"}'.
 import {readFile, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import ort from 'onnxruntime-node';
 import {sampleVideo} from './sampler.mjs';
 
-const [folder, seed = '0', out = 'sample.ppm'] = process.argv.slice(2);
+const [folder, seed = '0', out = 'sample.ppm', asked = '{}'] = process.argv.slice(2);
 if (!folder) {
   process.stderr.write('Give the folder of an exported pipeline: the one that holds pipeline.json.\n');
   process.exit(1);
@@ -17,7 +17,11 @@ const open = async file => {
   return sessions.get(file);
 };
 const onStep = (done, all) => process.stderr.write(`\rstep ${done}/${all}`);
-const {frames, count, height, width} = await sampleVideo(ort, pipeline, open, {seed: Number(seed), onStep});
+const {frames, count, height, width} = await sampleVideo(ort, pipeline, open, {
+  seed: Number(seed),
+  conditions: JSON.parse(asked),
+  onStep,
+});
 process.stderr.write('\n');
 
 const strip = new Uint8Array(frames.length);

@@ -18,7 +18,11 @@ const places = [
   ['/pipeline/', path.resolve(folder)],
   ['/onnxruntime/', runtime],
   ['/sampler/examples/onnx/', path.join(root, 'examples/onnx')],
-  ['/sampler/dist/src/random/', path.join(root, 'dist/src/random')],
+  // What the sampler imports: random numbers, and what conditions are as numbers. No TensorFlow.js among it.
+  ...['random', 'models', 'layers', 'platform'].map(part => [
+    `/sampler/dist/src/${part}/`,
+    path.join(root, 'dist/src', part),
+  ]),
   ['/', path.join(root, 'examples/onnx/web')],
 ];
 const types = {

@@ -1,8 +1,14 @@
 // Exports one component of a pipeline: builds the model without reading a weight, traces it, writes it, proves it equal.
 import type {Block} from '../layers/block.ts';
+import {FIRST_BOX_CLASS} from '../layers/box_features.ts';
 import {
   type AutoencoderConfig,
   AutoencoderKL,
+  ConditionEncoder,
+  type ConditionsConfig,
+  type ConditionTensors,
+  classCount,
+  conditionArrays,
   TextEncoder,
   type TextEncoderConfig,
   UNet,
@@ -21,7 +27,8 @@ import {type WriteOptions, type WrittenOnnx, writeOnnx} from './write.ts';
 export type ComponentModel =
   | {readonly component: 'unet' | 'upsampler'; readonly config: UNetConfig}
   | {readonly component: 'encoder' | 'decoder'; readonly config: AutoencoderConfig}
-  | {readonly component: 'text'; readonly config: TextEncoderConfig};
+  | {readonly component: 'text'; readonly config: TextEncoderConfig}
+  | {readonly component: 'conditions'; readonly config: ConditionsConfig};
 
 export type DynamicName = 'batch' | 'frames' | 'height' | 'width' | 'tokens';
 
@@ -72,6 +79,8 @@ export function componentFunction(from: ComponentModel, options: ComponentOption
       return decoderFunction(from.config, options);
     case 'text':
       return textFunction(from.config, options);
+    case 'conditions':
+      return conditionsFunction(from.config, options);
   }
 }
 
@@ -97,7 +106,7 @@ export async function exportComponent(
     } finally {
       if (engine !== undefined) await tf.setBackend(engine);
     }
-    const metadata = {component: from.component, config: JSON.stringify(from.config), ...onnx.metadata};
+    const metadata = {...onnx.metadata, component: from.component, config: JSON.stringify(from.config)};
     const traced = await toOnnx(fn, inputs, {graphName: from.component, ...onnx, metadata});
     const written = await writeOnnx(traced, path, externalAbove === undefined ? {} : {externalAbove});
     const parameters = model.weightSpecs().reduce((sum, {shape}) => sum + shape.reduce((a, b) => a * b, 1), 0);
@@ -191,4 +200,26 @@ function textFunction(config: TextEncoderConfig, options: ComponentOptions): Com
     return {hidden, pooled};
   };
   return {model: encoder, fn, inputs: [{name: 'ids', shape, dtype: 'int32'}], ranges: {ids: [0, config.vocabulary]}};
+}
+
+/** Text, labels and boxes, as `conditionArrays` gives them, to the tokens of cross-attention. The frame rate needs no network. */
+function conditionsFunction(config: ConditionsConfig, options: ComponentOptions): ComponentFunction {
+  const encoder = new ConditionEncoder(config);
+  if (!encoder.hasTokens)
+    throw new UserError(
+      'These conditions are numbers alone, which the UNet takes as they are: there is nothing to export.',
+    );
+  const batch = sizer(options)('batch', 1);
+  const inputs = Object.entries(conditionArrays(config)([{}]))
+    .filter(([name]) => name !== 'fps')
+    .map(([name, {dtype, shape}]): OnnxInput => ({name, dtype, shape: [batch, ...shape.slice(1)]}));
+  const fn: TracedFunction = given => ({context: encoder.forward(given as ConditionTensors).context!});
+  const {text, labels = {}, boxes} = config;
+  const classes = Object.values(labels).map(label => 1 + classCount(label));
+  const ranges = {
+    ...(text ? {ids: [0, text.encoder.vocabulary] as const} : {}),
+    ...(classes.length > 0 ? {labels: [0, Math.min(...classes)] as const} : {}),
+    ...(boxes ? {boxClasses: [0, FIRST_BOX_CLASS + boxes.classes.length] as const} : {}),
+  };
+  return {model: encoder, fn, inputs, ranges};
 }

@@ -175,6 +175,11 @@ function tokenizerOf(encoder: TextEncoderConfig, config: TokenizerConfig): Token
   return new Tokenizer({vocabulary: ids, merges: config.merges}, {length, padding: config.padding});
 }
 
+/** How many tokens for cross-attention the conditions of one video become. */
+export function contextTokens({text, labels = {}, boxes}: ConditionsConfig): number {
+  return (text?.encoder.tokens ?? 0) + Object.keys(labels).length + (boxes?.max ?? 0);
+}
+
 /** How many classes a label has, "unknown" not counted. */
 export function classCount(label: LabelConfig): number {
   return 'values' in label ? label.values.length : label.upTo.length + 1;

@@ -6,8 +6,10 @@ export {
   type ConditionName,
   type Conditions,
   type ConditionsConfig,
+  classCount,
   conditionArrays,
   conditionNames,
+  contextTokens,
   type LabelConfig,
   type TokenizerConfig,
 } from './condition_arrays.ts';

@@ -16,6 +16,13 @@ const text = {
   activation: 'quick_gelu',
   endToken: 49,
 } as const;
+export const conditions = {
+  dim: 12,
+  text: {encoder: text, tokenizer: {kind: 'words'}},
+  labels: {night: {values: [0, 1]}, crowd: {upTo: [2, 8]}},
+  boxes: {classes: ['car', 'person'], max: 3},
+  fps: true,
+} as const;
 export const videoUNet = {...tinyUNet, linearProjection: false, temporal: {...tinyTemporal, window: 2}};
 
 /** Values that are nowhere zero, a function of the weight's path. */
@@ -56,4 +63,17 @@ export const components: [string, ComponentModel, ComponentOptions][] = [
     {sizes: {frames: 3, height: 3, width: 5}, dynamic: ['frames']},
   ],
   ['text encoder', {component: 'text', config: text}, {sizes: {batch: 2}, dynamic: ['batch']}],
+  ['conditions', {component: 'conditions', config: conditions}, {sizes: {batch: 2}, dynamic: ['batch']}],
+  [
+    'UNet with a frame rate and given frames',
+    {
+      component: 'unet',
+      config: {
+        ...tinyUNet,
+        addedNumbers: {count: 1, dim: 8},
+        temporal: {...tinyTemporal, given: {inputs: 5, channels: 4}},
+      },
+    },
+    {sizes: clip},
+  ],
 ];

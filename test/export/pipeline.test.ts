@@ -5,19 +5,43 @@ import {once} from 'node:events';
 import {mkdtemp, readFile, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
+import ort from 'onnxruntime-node';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {samplingNoise} from '../../src/diffusion/noise.ts';
 import {samplers} from '../../src/diffusion/samplers/index.ts';
 import {makeSchedule, stableDiffusionSchedule} from '../../src/diffusion/schedule.ts';
 import {exportPipeline, type WeightValues} from '../../src/export/index.ts';
-import {AutoencoderKL, latentsToRaw, pixelsToFrames, UNet} from '../../src/models/index.ts';
+import {
+  AutoencoderKL,
+  ConditionEncoder,
+  type Conditions,
+  latentsToRaw,
+  pixelsToFrames,
+  UNet,
+} from '../../src/models/index.ts';
 import {normals, streamOf} from '../../src/random/index.ts';
+import {guidedDenoise} from '../../src/sampling/index.ts';
 import * as tf from '../../src/tf.ts';
 import {chromium, openPage} from '../helpers/chromium.ts';
 import {tinyTemporal, tinyUNet} from '../models/tiny.ts';
+import {conditions} from './component_cases.ts';
 
 const {crossAttentionDim: _, ...textless} = tinyUNet;
 const unet = {...textless, temporal: tinyTemporal};
+/** The same asked for by text, labels, boxes and frame rate, and with a path for given frames. */
+const askedUNet = {
+  ...tinyUNet,
+  crossAttentionDim: conditions.dim,
+  addedNumbers: {count: 1, dim: 8},
+  temporal: {...tinyTemporal, given: {inputs: 5, channels: 4}},
+};
+const asked = {
+  text: 'A boat at sea',
+  labels: {night: 1, crowd: 5},
+  boxes: [{class: 'car', corners: [0.1, 0.2, 0.5, 0.9] as const}],
+  fps: 8,
+};
+const guidanceScale = 3;
 const autoencoder = {
   channels: [8, 16],
   layersPerBlock: 1,
@@ -43,14 +67,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(out, {recursive: true}));
 
-/** The same seed, sampled and decoded by the library: [T, H, W, 3] frames. */
-async function engineFrames(): Promise<{shape: number[]; data: Int32Array}> {
+/** The same seed, sampled and decoded by the library: [T, H, W, 3] frames; of the model with conditions where they are given. */
+async function engineFrames(wanted?: Conditions): Promise<{shape: number[]; data: Int32Array}> {
   const fill = ({path: name, shape}: Parameters<WeightValues>[0]) =>
     tf.tensor(values({path: name, shape} as Parameters<WeightValues>[0]), [...shape]);
-  const model = new UNet(unet).allocateFrom(fill);
+  const model = new UNet(wanted ? askedUNet : unet).allocateFrom(fill);
+  const encoder = new ConditionEncoder(conditions).allocateFrom(fill);
+  const [own, none] = [encoder.encode([wanted ?? {}]), encoder.encode([{}])];
   const decoder = new AutoencoderKL(autoencoder).allocateFrom(fill);
   const latents = await samplers.ddim({
-    denoise: (noisy, timesteps) => model.forward({latents: noisy, timesteps}),
+    denoise: wanted
+      ? guidedDenoise(model, 'video', {conditions: own, unconditional: none, scale: guidanceScale})
+      : (noisy, timesteps) => model.forward({latents: noisy, timesteps}),
     schedule: makeSchedule(stableDiffusionSchedule),
     prediction: 'v',
     noise: samplingNoise(seed, 0, 1, [frames, height, width, 4]),
@@ -60,11 +88,14 @@ async function engineFrames(): Promise<{shape: number[]; data: Int32Array}> {
     pixelsToFrames(decoder.decode(latentsToRaw(latents, autoencoder.scaleFactor) as tf.Tensor5D)),
   );
   const result = {shape: bytes.shape.slice(1), data: Int32Array.from(bytes.dataSync())};
-  tf.dispose([latents, bytes]);
+  tf.dispose([latents, bytes, own, none]);
   model.dispose();
+  encoder.dispose();
   decoder.dispose();
   return result;
 }
+
+const sampler = new URL('../../examples/onnx/sampler.mjs', import.meta.url).href;
 
 function moduleUrl(code: string): string {
   return `data:text/javascript,${encodeURIComponent(code)}`;
@@ -109,16 +140,55 @@ test('the example samples the video that the engine samples, without TensorFlow.
   expect(worst).toBeLessThanOrEqual(2);
 }, 120_000);
 
+test('a model of text, labels, boxes and frame rate is asked for in the same words', async () => {
+  await exportPipeline(
+    {
+      unet: {config: askedUNet, values},
+      autoencoder: {config: autoencoder, values},
+      conditions: {config: conditions, values},
+    },
+    path.join(out, 'asked'),
+    {schedule: stableDiffusionSchedule, prediction: 'v', steps, frames, height, width, guidanceScale},
+  );
+  const sample = async (given: object) => {
+    const folder = path.join(out, 'asked');
+    const pipeline = JSON.parse(await readFile(path.join(folder, 'pipeline.json'), 'utf8')) as object;
+    const open = (file: string) => ort.InferenceSession.create(path.join(folder, file));
+    const {sampleVideo} = (await import(sampler)) as {
+      sampleVideo(...args: unknown[]): Promise<{frames: Uint8Array}>;
+    };
+    return (await sampleVideo(ort, pipeline, open, {seed, conditions: given})).frames;
+  };
+  const found = await sample(asked);
+  const engine = await engineFrames(asked);
+  const differences = Array.from(found, (v, i) => Math.abs(v - engine.data[i]!));
+  expect(differences).toHaveLength(engine.data.length);
+  expect(Math.max(...differences)).toBeLessThanOrEqual(2);
+  // Every condition is heard.
+  for (const other of [{text: 'a car'}, {labels: {night: 0, crowd: 5}}, {boxes: []}, {fps: 30}]) {
+    const frames = await sample({...asked, ...other});
+    expect(
+      frames.some((v, i) => v !== found[i]),
+      JSON.stringify(other),
+    ).toBe(true);
+  }
+  await expect(sample({labels: {night: 2}})).rejects.toThrow('The label "night" has no value "2"');
+}, 120_000);
+
 test.skipIf(!chromium)(
   'the web page samples the same video in headless Chromium',
   async () => {
     const examples = path.join(import.meta.dirname, '../../examples/onnx');
-    const server = spawn(process.execPath, [path.join(examples, 'serve.mjs'), out, '0'], {
+    const server = spawn(process.execPath, [path.join(examples, 'serve.mjs'), path.join(out, 'asked'), '0'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     try {
       const [address] = (await once(server.stdout, 'data')) as [Buffer];
-      const url = `${address.toString().trim()}?seed=${seed}`;
+      const {boxes: _, ...shown} = asked; // the page has no fields for boxes
+      const {text, labels, fps} = shown;
+      const fields = {seed, text, 'label.night': labels.night, 'label.crowd': labels.crowd, fps};
+      const query = new URLSearchParams(Object.entries(fields).map(([name, value]) => [name, String(value)]));
+      const url = `${address.toString().trim()}?${query}`;
       const page = await openPage(url, path.join(out, 'chromium'), ['--disable-gpu']);
       let status: string;
       try {
@@ -134,7 +204,7 @@ test.skipIf(!chromium)(
       expect(status).toMatch(
         new RegExp(`^Seed ${seed}: ${frames} frames of ${2 * width}x${2 * height}, mean [0-9.]+,`),
       );
-      const engine = await engineFrames();
+      const engine = await engineFrames(shown);
       const mean = engine.data.reduce((sum, v) => sum + v, 0) / engine.data.length;
       expect(Math.abs(Number(/mean ([0-9.]+)/.exec(status)![1]) - mean)).toBeLessThan(0.05);
     } finally {

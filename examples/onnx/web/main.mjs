@@ -1,4 +1,5 @@
-// The page: a seed, a button, the steps going by, then the video in a loop. `?seed=7` in the address starts at once.
+// The page: a seed, what to show, a button, the steps going by, then the video in a loop. `?seed=7&text=a%20boat` in the address
+// starts at once.
 import * as ort from '/onnxruntime/ort.webgpu.min.mjs';
 import {sampleVideo} from '/sampler/examples/onnx/sampler.mjs';
 
@@ -43,6 +44,38 @@ function play({frames, count, height, width}) {
   timer = setInterval(show, 1000 / pipeline.framesPerSecond);
 }
 
+/** A field for each condition that the model knows; the values of the address are filled in. */
+function addFields({text, labels = {}, fps}, address) {
+  const place = document.querySelector('#conditions');
+  const add = (name, title, input) => {
+    const label = document.createElement('label');
+    input.name = name;
+    label.append(`${title} `, input);
+    place.append(label);
+    if (address.has(name)) input.value = address.get(name);
+  };
+  const field = type => Object.assign(document.createElement('input'), {type, step: 'any'});
+  if (text) add('text', 'Text', field('text'));
+  for (const [name, {values}] of Object.entries(labels)) {
+    const choice = values ? document.createElement('select') : field('number');
+    if (values) choice.append(...['', ...values].map(value => new Option(String(value))));
+    add(`label.${name}`, name, choice);
+  }
+  if (fps) add('fps', 'Frames per second', field('number'));
+}
+
+/** What the fields say; an empty one says nothing. */
+function askedFor() {
+  const said = [...new FormData(form)].filter(([name, value]) => name !== 'seed' && value !== '');
+  const labels = said.filter(([name]) => name.startsWith('label.')).map(([name, value]) => [name.slice(6), value]);
+  const {text, fps} = Object.fromEntries(said);
+  return {
+    ...(text ? {text} : {}),
+    ...(labels.length > 0 ? {labels: Object.fromEntries(labels)} : {}),
+    ...(fps ? {fps: Number(fps)} : {}),
+  };
+}
+
 async function sample(seed) {
   clearInterval(timer);
   button.disabled = true;
@@ -54,7 +87,7 @@ async function sample(seed) {
       status.textContent = `Step ${done} of ${all}`;
       await new Promise(resolve => setTimeout(resolve)); // let the page draw
     };
-    const video = await sampleVideo(ort, pipeline, open, {seed, onStep});
+    const video = await sampleVideo(ort, pipeline, open, {seed, conditions: askedFor(), onStep});
     play(video);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     const mean = video.frames.reduce((sum, v) => sum + v, 0) / video.frames.length;
@@ -71,7 +104,9 @@ form.addEventListener('submit', event => {
   void sample(Number(form.seed.value));
 });
 
-const asked = new URLSearchParams(location.search).get('seed');
+const address = new URLSearchParams(location.search);
+if (pipeline.conditions) addFields(pipeline.conditions.config, address);
+const asked = address.get('seed');
 if (asked !== null) {
   form.seed.value = asked;
   await sample(Number(asked));
