@@ -69,7 +69,8 @@ export function plannedNetworks(config: StageConfig, frozen: Parts): PlannedNetw
       'conditions',
       conditions && new ConditionEncoder(conditions.config),
       ({path: name}) =>
-        config.stage === 'image' && (conditions?.textTrains === true || !name.startsWith('text_encoder.')),
+        (config.stage === 'image' || config.stage === 'upsampler-image') &&
+        (conditions?.textTrains === true || !name.startsWith('text_encoder.')),
     ],
     ['text encoder', text && new TextEncoder(text.config), still],
     ["temporal layers' text encoder", temporalText && new TextEncoder(temporalText.config), still],

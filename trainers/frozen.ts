@@ -104,7 +104,7 @@ function stored(text: HostText | undefined): StoredTokenizer | undefined {
 
 /** The parts that a recipe reads. @throws UserError where its parent had none of one. */
 export function needFrozen<Name extends keyof Parts>(
-  frozen: Frozen | undefined,
+  frozen: Parts | undefined,
   ...names: Name[]
 ): {readonly [N in Name]: NonNullable<Parts[N]>} {
   const missing = names.find(name => frozen?.[name] === undefined);

@@ -7,7 +7,7 @@ import {UserError} from '../src/platform/user_error.ts';
 import {CONDITIONS_PREFIX} from './conditions.ts';
 import {type Frozen, readFrozen} from './frozen.ts';
 import {type LoadedModels, loadModelFolder, namesModelFolder} from './load_models.ts';
-import {diffusionFor, trainedNetwork} from './networks.ts';
+import {partsOfNone, trainedNetwork} from './networks.ts';
 import type {HostModel, Parts, Weights} from './parts.ts';
 import {runFolderAt} from './run_folder.ts';
 
@@ -52,7 +52,7 @@ function contents(state: LoadedState, trained: Weights, frozen: Frozen | undefin
     throw new UserError(
       `The run ${config.run.name} lacks its folder "frozen", without which its weights are not whole: restore it.`,
     );
-  const parts: Parts = frozen ?? {diffusion: diffusionFor(config, {})};
+  const parts: Parts = frozen ?? partsOfNone(config);
   const {name, config: network} = trainedNetwork(config, parts);
   // What trains lies over what the parent brought.
   const over = (part: HostModel<unknown> | undefined, own: Weights) => new Map([...(part?.weights ?? []), ...own]);

@@ -3,10 +3,12 @@
 import {diffusionSchema} from '../src/config/common.ts';
 import {temporalDecoderSchema} from '../src/config/models.ts';
 import {type StageConfig, stageSchemas} from '../src/config/schema.ts';
+import {upsamplingSchema} from '../src/config/upsampling.ts';
+import {makeSchedule, type ScheduleConfig} from '../src/diffusion/index.ts';
 import type {AlphaOptions} from '../src/layers/alpha_mix.ts';
 import type {AutoencoderConfig, TemporalConfig, TemporalDecoderConfig, UNetConfig} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
-import type {DiffusionSettings, Parts} from './parts.ts';
+import type {DiffusionSettings, Parts, UpsamplingSettings} from './parts.ts';
 import {conditionedUNet} from './resolve_conditions.ts';
 
 type Config<Stage extends StageConfig['stage']> = Extract<StageConfig, {stage: Stage}>;
@@ -31,6 +33,10 @@ export function trainedNetwork(config: StageConfig, parent: Parts): TrainedNetwo
       return {name: 'unet', config: predictionUNet(config, parent)};
     case 'interpolation':
       return {name: 'unet', config: interpolationUNet(config, parent)};
+    case 'upsampler-image':
+      return {name: 'unet', config: upsamplerUNet(config, parent)};
+    case 'upsampler':
+      return {name: 'unet', config: videoUNet(config, parent)};
     default:
       return config satisfies never;
   }
@@ -77,6 +83,55 @@ export function videoAutoencoder(
   return config;
 }
 
+/**
+ * An upsampler's UNet: it sees what it works on (latents where there is an autoencoder, else pixels) joined with the
+ * low-resolution RGB, and the noise level of that as a class.
+ */
+export function upsamplerUNet(config: Config<'upsampler-image'>, parent: Parts): UNetConfig {
+  const {unet, from} = config;
+  const channels = parent.autoencoder?.config.latentChannels ?? RGB;
+  const levels = upsamplingFor(config, parent).schedule.steps;
+  const own = unet && {...unet, inChannels: channels + RGB, outChannels: channels, classEmbedding: levels};
+  const network = ownOrParents<UNetConfig>('unet', own, parent.unet?.config, from);
+  if (network.inChannels !== channels + RGB || network.classEmbedding === undefined)
+    throw new UserError(
+      `from: the UNet of ${from} is no upsampler's: it takes ${network.inChannels} channels ${network.classEmbedding === undefined ? 'and no noise level' : ''}, expected ${channels + RGB} and the noise level as a class.`,
+    );
+  return conditionedUNet(network, parent.conditions?.config);
+}
+
+const RGB = 3;
+
+export function isUpsampler(config: StageConfig): config is Config<'upsampler-image' | 'upsampler'> {
+  return config.stage === 'upsampler-image' || config.stage === 'upsampler';
+}
+
+/** What a run without a parent has instead: settings as configured. */
+export function partsOfNone(config: StageConfig): Parts {
+  return {diffusion: diffusionFor(config, {}), ...(isUpsampler(config) ? {upsampling: upsamplingFor(config, {})} : {})};
+}
+
+/** How the stage's upsampler sees the low-resolution video: as its parent's does, or as configured. */
+export function upsamplingFor(config: Config<'upsampler-image' | 'upsampler'>, parent: Parts): UpsamplingSettings {
+  const {upsampling: own, from} = config;
+  const imported = parent.unet && parent.lowResolution;
+  const parents =
+    parent.upsampling ?? (imported && {...upsamplingSchema.parse({}), schedule: complete(imported.schedule)});
+  if (!parents) return own ?? upsamplingSchema.parse({});
+  if (own && JSON.stringify(sorted(own)) !== JSON.stringify(sorted(parents)))
+    throw new UserError(
+      `upsampling is ${JSON.stringify(own)}, but the upsampler of ${from} was trained with ${JSON.stringify(parents)}: a stage keeps its parent's; leave "upsampling" out.`,
+    );
+  return parents;
+}
+
+const complete = (schedule: ScheduleConfig) => makeSchedule(schedule).config;
+
+function sorted({factor, maxNoiseLevel, schedule}: UpsamplingSettings): unknown[] {
+  const {kind, betaStart, betaEnd, steps, zeroTerminalSnr} = schedule;
+  return [factor, maxNoiseLevel, kind, betaStart, betaEnd, steps, zeroTerminalSnr];
+}
+
 /** The UNet of an image stage: the parent's, or a new one as configured. */
 export function imageUNet({unet, from}: Pick<Config<'image'>, 'unet' | 'from'>, parent: Parts): UNetConfig {
   const config = ownOrParents<UNetConfig>('unet', unet, parent.unet?.config, from);
@@ -89,7 +144,10 @@ export function imageUNet({unet, from}: Pick<Config<'image'>, 'unet' | 'from'>, 
 }
 
 /** The image model's UNet with temporal layers interleaved. */
-export function videoUNet({temporal, data}: Pick<Config<'temporal'>, 'temporal' | 'data'>, parent: Parts): UNetConfig {
+export function videoUNet(
+  {temporal, data}: Pick<Config<'temporal' | 'upsampler'>, 'temporal' | 'data'>,
+  parent: Parts,
+): UNetConfig {
   if (!parent.unet) throw new Error("A video UNet grows out of its parent's, which was not taken.");
   return {...parent.unet.config, temporal: temporalConfig(temporal, data.frames)};
 }

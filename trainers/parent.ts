@@ -4,7 +4,7 @@ import {UserError} from '../src/platform/user_error.ts';
 import type {Frozen} from './frozen.ts';
 import type {LoadedModels} from './load_models.ts';
 import {loadParent} from './load_run.ts';
-import {diffusionFor, trainedNetwork} from './networks.ts';
+import {diffusionFor, isUpsampler, trainedNetwork, upsamplingFor} from './networks.ts';
 import {type DiffusionSettings, type NetworkName, networkNames, type Parts, partLabels} from './parts.ts';
 import {conditionsFor} from './resolve_conditions.ts';
 import {measureScaleFactor} from './scale_factor.ts';
@@ -48,6 +48,18 @@ export const parentRules = {
     takes: ['conditions', 'text', 'temporalText'],
     unet: 'video',
   },
+  'upsampler-image': {
+    stages: ['autoencoder', 'upsampler-image'],
+    needs: [],
+    takes: ['autoencoder', 'unet', 'conditions', 'text', 'temporalText'],
+    unet: 'image',
+  },
+  upsampler: {
+    stages: ['upsampler-image'],
+    needs: ['unet'],
+    takes: ['autoencoder', 'conditions', 'text', 'temporalText'],
+    unet: 'image',
+  },
 } as const satisfies Record<StageName, ParentRule>;
 
 /** What the stage of `config` takes of its parent; undefined for a run that starts from nothing. */
@@ -74,13 +86,20 @@ export async function takeOf(parent: LoadedModels, config: StageConfig, from: st
   const networks: Parts = Object.fromEntries(
     networkNames.map(name => [name, wanted.has(name) ? parent[name] : undefined]),
   );
-  const taken: Parts = {...networks, ...(await conditionsFor(config, networks))};
+  const {lowResolution, upsampling} = parent;
+  const seen = networks.unet ? {lowResolution, upsampling} : {};
+  const taken: Parts = {...networks, ...(await conditionsFor(config, networks)), ...seen};
   const network = trainedNetwork(config, taken);
   const diffusion = diffusionFor(config, {...taken, diffusion: parent.diffusion});
   // The paper trains image and video with one schedule and one target.
   if ('diffusion' in config && config.diffusion && diffusion) refuseOtherDiffusion(config.diffusion, diffusion, from);
-  const {checkpoint: path, stage, step, lowResolution} = parent;
-  const frozen = {...taken, parent: {path, stage, step}, diffusion, ...(taken.unet ? {lowResolution} : {})};
+  const {checkpoint: path, stage, step} = parent;
+  const frozen = {
+    ...taken,
+    ...(isUpsampler(config) ? {upsampling: upsamplingFor(config, taken)} : {}),
+    parent: {path, stage, step},
+    diffusion,
+  };
   const {autoencoder} = taken;
   const scaleFactor = parent.scaleFactor ?? autoencoder?.config.scaleFactor;
   if (network.name !== 'unet' || !autoencoder || scaleFactor === undefined) return frozen;

@@ -1,6 +1,7 @@
 // The networks and settings that runs hand to each other: what a parent holds, what a stage freezes of it, what a finished
 // run is sampled from. Each is absent where there is none.
 import type {NamedTensors} from '../checkpoints/index.ts';
+import type {ScheduleConfig} from '../src/diffusion/index.ts';
 import type {
   AutoencoderConfig,
   ConditionsConfig,
@@ -42,6 +43,15 @@ export interface HostConditions extends HostModel<ConditionsConfig> {
   readonly textTrains: boolean;
 }
 
+export interface UpsamplingSettings {
+  /** How many times smaller the low-resolution video is, each side. */
+  readonly factor: number;
+  /** Noise levels are drawn from 0 to this in training. */
+  readonly maxNoiseLevel: number;
+  /** Of the low-resolution video's noise; its timesteps are the levels. */
+  readonly schedule: Required<ScheduleConfig>;
+}
+
 export interface Parts {
   readonly autoencoder?: HostModel<AutoencoderConfig> | undefined;
   /** The diffusion model; its configuration has `temporal` where it is a video model. */
@@ -56,8 +66,10 @@ export interface Parts {
   readonly scaleFactor?: number | undefined;
   /** How the UNet was trained, and so how it must be sampled and trained further. */
   readonly diffusion?: DiffusionSettings | undefined;
-  /** How an upsampler's low-resolution input is noised. */
+  /** How an imported upsampler's low-resolution input is noised. */
   readonly lowResolution?: DiffusionSettings | undefined;
+  /** How an upsampler sees the low-resolution video. */
+  readonly upsampling?: UpsamplingSettings | undefined;
 }
 
 /** The parts that are networks. */
@@ -80,4 +92,5 @@ export const partLabels = {
   scaleFactor: 'scale factor of its latents',
   diffusion: 'noise schedule',
   lowResolution: 'noise schedule of the low-resolution input',
+  upsampling: 'way of seeing the low-resolution video',
 } as const satisfies Record<keyof Parts, string>;

@@ -10,7 +10,7 @@ import {UserError} from '../src/platform/user_error.ts';
 import type {Frozen} from './frozen.ts';
 import type {LoadedModels} from './load_models.ts';
 import {loadParent} from './load_run.ts';
-import {diffusionFor, trainedNetwork} from './networks.ts';
+import {partsOfNone, trainedNetwork} from './networks.ts';
 import {takeOf} from './parent.ts';
 import type {HostModel, HostText} from './parts.ts';
 
@@ -53,7 +53,7 @@ async function planModels(
     const next = 'from' in config ? config.from : undefined;
     const before = next === undefined ? undefined : await planModels(next, plan, asked);
     const frozen = before && next !== undefined ? await takeOf(before.models, config, next) : undefined;
-    const parts = frozen ?? {diffusion: diffusionFor(config, {})};
+    const parts = frozen ?? partsOfNone(config);
     const {name, config: network} = trainedNetwork(config, parts);
     const models = {
       ...{...parts, path: from, checkpoint: from, step: 0, stage: config.stage},

@@ -15,11 +15,11 @@ const USUAL_DROP: DropRates = {all: 0.1, text: 0, labels: 0, boxes: 0, fps: 0};
  * @throws UserError where a section describes again what the parent brings, or where widths do not fit.
  */
 export async function conditionsFor(config: StageConfig, parent: Parts): Promise<Pick<Parts, 'conditions' | 'text'>> {
-  const section = config.stage === 'image' ? config.conditions : undefined;
+  const section = 'conditions' in config ? config.conditions : undefined;
   const {conditions, text, unet} = parent;
   if (conditions) return {conditions: section ? again(conditions, section) : conditions};
   if (!section) return {conditions: text && unet ? ofText(text) : undefined, text: unet ? undefined : text};
-  const own = config.stage === 'image' ? config.unet : undefined;
+  const own = 'unet' in config ? config.unet : undefined;
   return {conditions: await described(section, text, (own ?? unet?.config)?.crossAttentionDim), text: undefined};
 }
 

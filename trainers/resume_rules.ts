@@ -27,6 +27,8 @@ export const resumeRules: readonly ConfigRule[] = [
   {path: 'context.coarse', change: 'allowed'},
   {path: 'context.channels', change: 'refused', why: weights},
   {path: 'sees', change: 'refused', why: weights},
+  {path: 'upsampling.**', change: 'refused', why: weights},
+  {path: 'patch', change: 'allowed'},
   {path: 'trains', change: 'refused', why: weights},
   {path: 'overTime', change: 'refused', why: weights},
   {path: 'diffusion.**', change: 'refused', why: 'the network would be asked for something else'},

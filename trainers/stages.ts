@@ -8,6 +8,8 @@ import {predictionRecipe} from './prediction.ts';
 import type {Recipe} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
 import {temporalRecipe} from './temporal.ts';
+import {upsamplerRecipe} from './upsampler.ts';
+import {upsamplerImageRecipe} from './upsampler_image.ts';
 
 export async function recipeOf({config, ...rest}: StageContext<StageConfig>): Promise<Recipe> {
   switch (config.stage) {
@@ -23,6 +25,10 @@ export async function recipeOf({config, ...rest}: StageContext<StageConfig>): Pr
       return predictionRecipe({config, ...rest});
     case 'interpolation':
       return interpolationRecipe({config, ...rest});
+    case 'upsampler-image':
+      return upsamplerImageRecipe({config, ...rest});
+    case 'upsampler':
+      return upsamplerRecipe({config, ...rest});
     default:
       return config satisfies never;
   }

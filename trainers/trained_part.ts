@@ -7,9 +7,11 @@ export function trainedPart(config: StageConfig): (spec: WeightSpec) => boolean 
     case 'autoencoder':
     case 'image':
     case 'interpolation':
+    case 'upsampler-image':
       return () => true;
     case 'temporal':
     case 'prediction':
+    case 'upsampler':
       return isTemporal;
     case 'decoder':
       return config.trains === 'temporal' ? isTemporal : isDecoders;

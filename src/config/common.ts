@@ -20,17 +20,17 @@ export const engineSchema = z.strictObject({
   precision: z.enum(['fp32', 'tf32', 'bf16']).default('fp32'),
 });
 
-/** beta_1..beta_N of the forward process. `scaled_linear` is linear in sqrt(beta): what the LDM code base calls "linear". */
+/** beta_1..beta_N of a forward process. `scaled_linear` is linear in sqrt(beta): what the LDM code base calls "linear". */
+export const scheduleShape = {
+  kind: z.enum(['linear', 'scaled_linear']).default('scaled_linear'),
+  betaStart: z.number().positive().max(1).default(0.00085),
+  betaEnd: z.number().positive().max(1).default(0.012),
+  steps: count.max(100_000).default(1000),
+  zeroTerminalSnr: z.boolean().default(false),
+};
+
 export const diffusionSchema = z.strictObject({
-  schedule: z
-    .strictObject({
-      kind: z.enum(['linear', 'scaled_linear']).default('scaled_linear'),
-      betaStart: z.number().positive().max(1).default(0.00085),
-      betaEnd: z.number().positive().max(1).default(0.012),
-      steps: count.max(100_000).default(1000),
-      zeroTerminalSnr: z.boolean().default(false),
-    })
-    .prefault({}),
+  schedule: z.strictObject(scheduleShape).prefault({}),
   prediction: z.enum(['eps', 'v']).default('eps'),
 });
 

@@ -53,3 +53,8 @@ export const unetSchema = z.strictObject({
   linearProjection: z.boolean().default(true),
   normGroups: count.default(32),
 });
+
+/** An upsampler's: its channels in and out follow from what it works on, its classes from the noise levels. */
+export const upsamplerUNetSchema = unetSchema.omit({inChannels: true, outChannels: true}).extend({
+  crossOnly: z.array(z.boolean()).optional().describe('per level: attends to text alone, as in the x4 upscaler'),
+});

@@ -7,6 +7,8 @@ import {type ImageStageConfig, imageStage} from './stages/image.ts';
 import {type InterpolationStageConfig, interpolationStage} from './stages/interpolation.ts';
 import {type PredictionStageConfig, predictionStage} from './stages/prediction.ts';
 import {type TemporalStageConfig, temporalStage} from './stages/temporal.ts';
+import {type UpsamplerStageConfig, upsamplerStage} from './stages/upsampler.ts';
+import {type UpsamplerImageStageConfig, upsamplerImageStage} from './stages/upsampler_image.ts';
 
 export type {
   AutoencoderStageConfig,
@@ -15,6 +17,8 @@ export type {
   InterpolationStageConfig,
   PredictionStageConfig,
   TemporalStageConfig,
+  UpsamplerImageStageConfig,
+  UpsamplerStageConfig,
 };
 
 export const stageSchemas = {
@@ -24,6 +28,8 @@ export const stageSchemas = {
   decoder: decoderStage,
   prediction: predictionStage,
   interpolation: interpolationStage,
+  'upsampler-image': upsamplerImageStage,
+  upsampler: upsamplerStage,
 } satisfies Record<string, z.ZodType>;
 
 export type StageName = keyof typeof stageSchemas;
@@ -35,6 +41,8 @@ export type StageConfig =
   | TemporalStageConfig
   | PredictionStageConfig
   | InterpolationStageConfig
-  | DecoderStageConfig;
+  | DecoderStageConfig
+  | UpsamplerImageStageConfig
+  | UpsamplerStageConfig;
 /** What the shared loop needs of any stage's configuration. */
 export type CommonConfig = Pick<StageConfig, keyof typeof commonShape | 'stage'>;

@@ -40,7 +40,15 @@ export async function microData(): Promise<MicroData> {
   };
 }
 
-export type MicroStage = 'autoencoder' | 'image' | 'temporal' | 'prediction' | 'interpolation' | 'decoder';
+export type MicroStage =
+  | 'autoencoder'
+  | 'image'
+  | 'temporal'
+  | 'prediction'
+  | 'interpolation'
+  | 'decoder'
+  | 'upsampler-image'
+  | 'upsampler';
 
 const framesOf = {
   autoencoder: {frames: 1},
@@ -49,6 +57,8 @@ const framesOf = {
   prediction: {frames: 4, fps: 6},
   interpolation: {frames: 17},
   decoder: {frames: 4, fps: 6},
+  'upsampler-image': {frames: 1},
+  upsampler: {frames: 4, fps: 6},
 } as const satisfies Record<MicroStage, object>;
 
 /** A configuration of the stage; its parent is the run of the stage before it in the same root. */
@@ -107,6 +117,16 @@ export function microConfig(
       return {...common, from: path.join(parents, 'temporal')};
     case 'interpolation':
       return {...common, from: path.join(parents, 'prediction')};
+    case 'upsampler-image':
+      return {
+        ...common,
+        unet: {channels: [8, 8], layersPerBlock: 1, attention: [false, true], heads: {dim: 4}, normGroups: 4},
+        upsampling: {factor: 2},
+        diffusion: {prediction: 'v'},
+        patch: [8, 8],
+      };
+    case 'upsampler':
+      return {...common, from: path.join(parents, 'upsampler-image'), patch: [8, 8]};
     default:
       return stage satisfies never;
   }

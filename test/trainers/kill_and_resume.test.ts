@@ -27,7 +27,7 @@ describe.each(['wasm', 'cpu'] as const)('on the %s engine', engine => {
   const seconds = new Map<MicroStage, number>();
   const stages: MicroStage[] =
     engine === 'wasm'
-      ? ['autoencoder', 'image', 'temporal', 'prediction', 'interpolation', 'decoder']
+      ? ['autoencoder', 'image', 'temporal', 'prediction', 'interpolation', 'decoder', 'upsampler-image', 'upsampler']
       : ['autoencoder', 'image'];
 
   beforeAll(async () => {
@@ -48,7 +48,16 @@ describe.each(['wasm', 'cpu'] as const)('on the %s engine', engine => {
 
   const usual: Partial<Record<MicroStage, number>> =
     engine === 'wasm'
-      ? {image: 5, temporal: 4, autoencoder: 1, prediction: 3, interpolation: 3, decoder: 2}
+      ? {
+          image: 5,
+          temporal: 4,
+          autoencoder: 1,
+          prediction: 3,
+          interpolation: 3,
+          decoder: 2,
+          'upsampler-image': 1,
+          upsampler: 2,
+        }
       : {autoencoder: 3};
   // KILLS=5 kills every stage that often.
   const kills = (stage: MicroStage) => Number(process.env.KILLS ?? usual[stage] ?? 0);

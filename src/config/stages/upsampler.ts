@@ -1,0 +1,17 @@
+// Configuration of the stage `upsampler`.
+import {z} from 'zod';
+import {commonShape, diffusionSchema, fromParent} from '../common.ts';
+import {temporalSchema} from '../models.ts';
+import {patchSchema, upsamplingSchema} from '../upsampling.ts';
+
+export const upsamplerStage = z.strictObject({
+  stage: z.literal('upsampler'),
+  ...commonShape,
+  from: fromParent,
+  temporal: temporalSchema.prefault({}),
+  upsampling: upsamplingSchema.optional().describe("absent: the parent's"),
+  // Inherited, as in the temporal stage; stating another is refused.
+  diffusion: diffusionSchema.optional(),
+  patch: patchSchema,
+});
+export type UpsamplerStageConfig = z.infer<typeof upsamplerStage>;
