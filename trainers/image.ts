@@ -21,6 +21,7 @@ export function imageRecipe({config, frozen: maybe, heldOut}: StageContext<Image
   const frozen = needFrozen(maybe, 'autoencoder', 'scaleFactor', 'diffusion');
   const autoencoder = buildAutoencoder(frozen);
   const unet = growFrom(new UNet(imageUNet(config, maybe ?? {})), maybe?.unet, 'image model', seed);
+  unet.checkpointing = config.train.gradientCheckpointing;
   const conditioning = openConditioning(maybe?.conditions, {seed, train: true});
   const schedule = makeSchedule(frozen.diffusion.schedule);
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};

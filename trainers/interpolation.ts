@@ -37,6 +37,7 @@ export function interpolationRecipe({
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const autoencoder = buildAutoencoder(frozen);
   const unet = interpolationModel(config, frozen, seed);
+  unet.checkpointing = config.train.gradientCheckpointing;
   const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
 
   const told =

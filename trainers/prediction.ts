@@ -35,6 +35,7 @@ export function predictionRecipe({
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const autoencoder = buildAutoencoder(frozen);
   const unet = growFrom(new UNet(predictionUNet(config, frozen)), frozen.unet, 'video model', seed);
+  unet.checkpointing = config.train.gradientCheckpointing;
   unet.trainWhere(trainedPart(config));
   const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
 

@@ -26,6 +26,7 @@ export function temporalRecipe({config, frozen: maybe, heldOut}: StageContext<Te
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const autoencoder = buildAutoencoder(frozen);
   const unet = growFrom(new UNet(videoUNet(config, frozen)), frozen.unet, 'image model', seed);
+  unet.checkpointing = config.train.gradientCheckpointing;
   unet.trainWhere(trainedPart(config));
   const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
 

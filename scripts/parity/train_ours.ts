@@ -46,8 +46,13 @@ export function valuesOf(unet: UNet): NamedValues {
   return new Map(unet.weightSpecs().map(({path, layout}) => [path, inFileOrder(variables.get(path)!, layout)]));
 }
 
-export async function trainOurs(stage: ParityStage, engine: Engine): Promise<Trajectory> {
+export async function trainOurs(
+  stage: ParityStage,
+  engine: Engine,
+  {gradientCheckpointing = false} = {},
+): Promise<Trajectory> {
   const unet = await startingModel(stage);
+  unet.checkpointing = gradientCheckpointing;
   const schedule = makeSchedule(diffusion.schedule);
   const mode = stage === 'image' ? 'image' : 'video';
   const recipe: Recipe<{latents: tf.Tensor; noise: tf.Tensor; context: tf.Tensor3D; timesteps: tf.Tensor1D}> = {

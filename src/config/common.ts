@@ -51,6 +51,14 @@ export const trainSchema = z.strictObject({
   accumulate: count.max(256).default(1).describe('micro-batches of data.batchSize per update'),
 });
 
+/** Of stages that train a UNet. */
+export const unetTrainSchema = trainSchema.extend({
+  gradientCheckpointing: z
+    .boolean()
+    .default(false)
+    .describe('keep no activations inside the layers and compute them again: less memory, about a third more time'),
+});
+
 export const checkpointSchema = z
   .strictObject({
     every: count.default(1000),

@@ -36,6 +36,18 @@ test.each(parityStages)(
   5 * MINUTES,
 );
 
+test(
+  'gradient checkpointing changes nothing',
+  async () => {
+    const theirs = await readTrajectory(fixtureOf('temporal'));
+    const ours = await trainOurs('temporal', await openEngine(engine), {gradientCheckpointing: true});
+    const {loss, ema} = largestDifferences(ours, theirs);
+    expect(loss).toBeLessThan(lossTolerance);
+    expect(ema).toBeLessThan(emaTolerance);
+  },
+  5 * MINUTES,
+);
+
 test('the image stage learns in the recorded steps, and clipping is on and off in both', async () => {
   const mean = (some: number[]) => some.reduce((a, b) => a + b, 0) / some.length;
   const {losses} = await readTrajectory(fixtureOf('image'));

@@ -1,12 +1,13 @@
 // Configuration of the stage `image`.
 import {z} from 'zod';
-import {commonShape, diffusionSchema, fromParent} from '../common.ts';
+import {commonShape, diffusionSchema, fromParent, unetTrainSchema} from '../common.ts';
 import {conditionsSchema} from '../conditions.ts';
 import {unetSchema} from '../models.ts';
 
 export const imageStage = z.strictObject({
   stage: z.literal('image'),
   ...commonShape,
+  train: unetTrainSchema,
   from: fromParent,
   unet: unetSchema.optional().describe('a new UNet; absent where the parent brings one'),
   conditions: conditionsSchema.optional().describe("absent: the parent's, or an unconditional model"),

@@ -1,6 +1,6 @@
 // Configuration of the stage `interpolation`.
 import {z} from 'zod';
-import {commonShape, diffusionSchema, fromParent} from '../common.ts';
+import {commonShape, diffusionSchema, fromParent, unetTrainSchema} from '../common.ts';
 import {contextChannels} from '../models.ts';
 
 const share = z.number().min(0).max(1);
@@ -9,6 +9,7 @@ const {data} = commonShape;
 export const interpolationStage = z.strictObject({
   stage: z.literal('interpolation'),
   ...commonShape,
+  train: unetTrainSchema,
   data: data.refine(
     ({frames}) => frames >= 17 && (frames - 1) % 16 === 0,
     'its frames must be 16k + 1 (17, 33, ..): k intervals of key frames interpolated twice',

@@ -1,6 +1,6 @@
 // Configuration of the stage `prediction`.
 import {z} from 'zod';
-import {commonShape, diffusionSchema, fromParent} from '../common.ts';
+import {commonShape, diffusionSchema, fromParent, unetTrainSchema} from '../common.ts';
 import {contextChannels} from '../models.ts';
 
 const share = z.number().min(0).max(1);
@@ -8,6 +8,7 @@ const share = z.number().min(0).max(1);
 export const predictionStage = z.strictObject({
   stage: z.literal('prediction'),
   ...commonShape,
+  train: unetTrainSchema,
   from: fromParent,
   context: z
     .strictObject({

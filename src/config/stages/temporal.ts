@@ -1,11 +1,12 @@
 // Configuration of the stage `temporal`.
 import {z} from 'zod';
-import {commonShape, diffusionSchema, fromParent} from '../common.ts';
+import {commonShape, diffusionSchema, fromParent, unetTrainSchema} from '../common.ts';
 import {temporalSchema} from '../models.ts';
 
 export const temporalStage = z.strictObject({
   stage: z.literal('temporal'),
   ...commonShape,
+  train: unetTrainSchema,
   from: fromParent,
   temporal: temporalSchema.prefault({}),
   // The paper trains image and video with one noise schedule, so it is inherited; stating another is refused.
