@@ -37,6 +37,8 @@ export {type ShardFolderOptions, shardFolder} from './shard_folder.ts';
 export {type ShardRdsOptions, shardRds} from './shard_rds.ts';
 export type {BadFile, ClipOptions, ShardReport} from './shard_videos.ts';
 export {type ShardWebvidOptions, shardWebvid} from './shard_webvid.ts';
+export {readStillImage} from './still_image.ts';
+export {findComment} from './video/comments.ts';
 export {contactSheet, type SheetOptions, type SheetRow, writeContactSheet} from './video/contact_sheet.ts';
 export {type EncodeOptions, type Frames, openVideoEncoder, type VideoEncoder} from './video/video_encoder.ts';
 export {

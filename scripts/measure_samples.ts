@@ -67,16 +67,18 @@ process.exit(closeness < 0.5 && ratio > 0.5 && ratio < 2 ? 0 : 1);
 
 /** Samples of the run, or of the same networks with their initial weights. */
 async function samplesOf(which: 'trained' | 'untrained'): Promise<Frames[]> {
-  const {videos} = await sampleRun({
+  const videos: Frames[] = [];
+  await sampleRun({
     run: path.join(values.root, 'temporal'),
     out: path.join(folder, which),
     count,
-    steps: Number(values.steps),
+    sampling: {steps: Number(values.steps)},
     seed: 11,
     weights: 'ema',
     engine: values.engine as EngineName | 'auto',
     untrained: which === 'untrained',
     onProgress: () => undefined,
+    onVideo: video => videos.push(video),
   });
   return videos;
 }

@@ -69,6 +69,7 @@ function encodeFile(modules: Modules, frames: Frames, options: EncodeOptions, fi
     stream.timeBase = timeBase;
     stream.avgFrameRate = new av.Rational(timeBase.den, timeBase.num);
     format.setFlags(constants.AVFMT_FLAG_BITEXACT);
+    if (options.comment !== undefined) format.metadata = av.Dictionary.fromObject({comment: options.comment});
     check(format.openOutputSync(), 'open');
     setOptions(modules, format, encoding.muxer);
     check(format.writeHeaderSync(null), 'header');

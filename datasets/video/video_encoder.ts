@@ -19,6 +19,8 @@ export interface EncodeOptions {
   fps: number;
   /** `preview` plays everywhere (4:2:0, small); `training` keeps what a model should see (H.264 4:4:4, crf 8). */
   purpose: 'preview' | 'training';
+  /** The file's comment tag. */
+  comment?: string;
 }
 
 export interface VideoEncoder {
@@ -119,6 +121,7 @@ async function ffmpegEncoder(program = 'ffmpeg'): Promise<VideoEncoder> {
             '+bitexact',
             '-flags:v',
             '+bitexact',
+            ...(options.comment === undefined ? [] : ['-metadata', `comment=${options.comment}`]),
             '-y',
             file,
           ],

@@ -4,6 +4,7 @@ import {link, mkdir, rename, rm, stat, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {UserError} from '../../src/platform/user_error.ts';
 import {loadSharp} from '../image_library.ts';
+import {gifWithComment, pngWithText, xmp} from './comments.ts';
 import {checkFrames, type Frames, openVideoEncoder, type VideoContainer, type VideoEncoder} from './video_encoder.ts';
 import type {VideoEngine} from './video_reader.ts';
 
@@ -11,6 +12,8 @@ export interface WriteVideoOptions {
   videoEngine?: VideoEngine | 'auto';
   /** Encoder for mp4 and webm: found by `videoEngine` when undefined, none when null. */
   encoder?: VideoEncoder | null;
+  /** Text stored in the file (in every frame's, for PNG): the comment tag of mp4 and webm, XMP, GIF's comment, PNG's text. */
+  comment?: string;
   /** Told when something else than asked for was written. Default: a warning of the process. */
   onNote?: (note: string) => void;
 }
@@ -20,16 +23,18 @@ type Writer = (file: string, frames: Frames, fps: number, options: WriteVideoOpt
 const writers = {
   mp4: (file, frames, fps, options) => encoded(file, frames, fps, 'mp4', options),
   webm: (file, frames, fps, options) => encoded(file, frames, fps, 'webm', options),
-  webp: async (file, frames, fps) => {
+  webp: async (file, frames, fps, {comment}) => {
     const {image, timing} = await animation(frames, fps);
-    return writeNew(file, await image.webp({quality: 90, effort: 2, ...timing}).toBuffer());
+    const described = comment === undefined ? image : image.withXmp(xmp(comment));
+    return writeNew(file, await described.webp({quality: 90, effort: 2, ...timing}).toBuffer());
   },
   // Effort 1: at the default one 16 frames of 512x320 take 5 s.
-  gif: async (file, frames, fps) => {
+  gif: async (file, frames, fps, {comment}) => {
     const {image, timing} = await animation(frames, fps);
-    return writeNew(file, await image.gif({effort: 1, ...timing}).toBuffer());
+    const bytes = await image.gif({effort: 1, ...timing}).toBuffer();
+    return writeNew(file, comment === undefined ? bytes : gifWithComment(bytes, comment));
   },
-  png: (file, frames) => pngFrames(file, frames),
+  png: (file, frames, _fps, {comment}) => pngFrames(file, frames, comment),
 } satisfies Record<string, Writer>;
 
 /**
@@ -71,13 +76,21 @@ async function encoded(
   const encoder = options.encoder === undefined ? await openVideoEncoder(options.videoEngine) : options.encoder;
   if (encoder === undefined || encoder === null) {
     const other = `${file.slice(0, -path.extname(file).length)}.webp`;
-    const written = await writers.webp(other, frames, fps);
+    const written = await writers.webp(other, frames, fps, options);
     options.onNote?.(
       `There is no ${container} encoder here (npm i node-av, or install ffmpeg): ${written} was written instead of ${file}.`,
     );
     return written;
   }
-  return writeNew(file, await encoder.encode(frames, {container, fps, purpose: 'preview'}));
+  return writeNew(
+    file,
+    await encoder.encode(frames, {
+      container,
+      fps,
+      purpose: 'preview',
+      ...(options.comment === undefined ? {} : {comment: options.comment}),
+    }),
+  );
 }
 
 /** Sharp's input for an animation: the frames one below the other. */
@@ -88,7 +101,11 @@ async function animation({data, shape: [count, height, width]}: Frames, fps: num
   return {image: sharp(data, {raw}), timing: {delay, loop: 0}};
 }
 
-async function pngFrames(file: string, {data, shape: [count, height, width]}: Frames): Promise<string> {
+async function pngFrames(
+  file: string,
+  {data, shape: [count, height, width]}: Frames,
+  comment: string | undefined,
+): Promise<string> {
   const folder = file.slice(0, -'.png'.length);
   const temporary = `${folder}.${process.pid}.tmp`;
   await rm(temporary, {recursive: true, force: true});
@@ -97,9 +114,11 @@ async function pngFrames(file: string, {data, shape: [count, height, width]}: Fr
   const sharp = await loadSharp();
   for (let n = 0; n < count; n++) {
     const frame = data.subarray(n * size, (n + 1) * size);
-    await sharp(frame, {raw: {width, height, channels: 3}})
+    const bytes = await sharp(frame, {raw: {width, height, channels: 3}})
       .png()
-      .toFile(path.join(temporary, `${String(n).padStart(4, '0')}.png`));
+      .toBuffer();
+    const described = comment === undefined ? bytes : pngWithText(bytes, comment);
+    await writeFile(path.join(temporary, `${String(n).padStart(4, '0')}.png`), described);
   }
   for (let n = 0; ; n++) {
     const name = n === 0 ? folder : `${folder}-${n}`;

@@ -7,7 +7,12 @@ export function reportFailure(failure: unknown, kind: 'usage' | 'command'): neve
   const hint = kind === 'usage' ? ' (see --help)' : '';
   const known = kind === 'usage' || error.name === 'UserError' || error.name.endsWith('UserError');
   if (verbose) console.error(error.stack ?? error.message);
-  else if (known) console.error(`video-ldm: ${error.message}${hint}`);
+  else if (known) console.error(`video-ldm: ${kind === 'usage' ? oneLine(error.message) : error.message}${hint}`);
   else console.error(`video-ldm: unexpected failure: ${error.message.split('\n')[0]} (--verbose shows where)`);
   process.exit(1);
+}
+
+/** Usage errors as one sentence: yargs lists wrong choices on lines of their own. */
+export function oneLine(message: string): string {
+  return message.trim().replace(/\s*\n\s*/g, ' ');
 }

@@ -20,27 +20,42 @@ export function loadConfig(file: string, overrides: readonly string[] = []): Sta
 
 /** The same from text; `name` is what errors call the file. */
 export function parseConfig(text: string, name: string, overrides: readonly string[] = []): StageConfig {
+  return parseStrict(
+    text,
+    name,
+    value => {
+      const stage = isRecord(value) ? value.stage : undefined;
+      const stageName = stageNames.find(known => known === stage);
+      if (stageName) return stageSchemas[stageName] as z.ZodType<StageConfig>;
+      throw new UserError(
+        `${name}: "stage" must be one of ${stageNames.join(', ')}; it is ${JSON.stringify(stage) ?? 'missing'}.`,
+      );
+    },
+    overrides,
+  );
+}
+
+/** YAML that must be what a strict schema says, with the same errors as configurations. */
+export function parseStrict<T>(
+  text: string,
+  name: string,
+  schemaOf: (value: unknown) => z.ZodType<T>,
+  overrides: readonly string[] = [],
+): T {
   const lines = new LineCounter();
   const document = parseDocument(text, {lineCounter: lines, prettyErrors: true});
   const syntax = document.errors[0];
   if (syntax) throw new UserError(`${name} is not valid YAML: ${syntax.message.split('\n')[0]}`);
   for (const assignment of overrides) applyOverride(document, assignment);
   const value: unknown = document.toJS({maxAliasCount: 100});
-
-  const stage = isRecord(value) ? value.stage : undefined;
-  const stageName = stageNames.find(known => known === stage);
-  if (!stageName) {
-    throw new UserError(
-      `${name}: "stage" must be one of ${stageNames.join(', ')}; it is ${JSON.stringify(stage) ?? 'missing'}.`,
-    );
-  }
-  const schema = stageSchemas[stageName];
+  const schema = schemaOf(value);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw new UserError(parsed.error.issues.map(issue => describeIssue(issue, name, document, lines, schema)).join('\n'));
 }
 
-function readBounded(file: string): string {
+/** The text of a file of at most 1 MiB. @throws UserError where it cannot be read. */
+export function readBounded(file: string): string {
   try {
     if (statSync(file).size > MAX_CONFIG_BYTES)
       throw new UserError(`${file} is larger than 1 MiB: not a configuration.`);

@@ -3,7 +3,14 @@ import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import sharp from 'sharp';
 import {describe, expect, test} from 'vitest';
-import {openVideoEncoder, openVideoReader, videoEngines, writeContactSheet, writeVideo} from '../../datasets/index.ts';
+import {
+  findComment,
+  openVideoEncoder,
+  openVideoReader,
+  videoEngines,
+  writeContactSheet,
+  writeVideo,
+} from '../../datasets/index.ts';
 import {difference, have, haveAny, scratch} from './fixtures.ts';
 
 /** A smooth pattern that moves; `side` by `side + 2`. */
@@ -72,6 +79,23 @@ test.each([
   const back = await sharp(file, {pages: -1}).removeAlpha().raw().toBuffer();
   expect(difference(back, shown.data)).toBeLessThan(tolerance);
 });
+
+test.each(['webp', 'gif', 'png', ...(haveAny ? ['mp4', 'webm'] : [])])(
+  'a comment is found again in %s',
+  async ending => {
+    const value = {prompt: 'a "quoted" {brace} \\u00e9', list: Array.from({length: 100}, (_, i) => i)};
+    const comment = `video-ldm:${JSON.stringify(value)}`;
+    const file = path.join(scratch(), `clip.${ending}`);
+    const written = await writeVideo(file, frames(), 8, {comment});
+    const [seen, plain] =
+      ending === 'png' ? [path.join(written, '0003.png'), undefined] : [written, `${file}.${ending}`];
+    expect(JSON.parse(findComment(seen, 'video-ldm:')!)).toEqual(value);
+    if (ending !== 'mp4' && ending !== 'webm') await sharp(seen, {pages: -1}).stats();
+    if (!plain) return;
+    await writeVideo(plain, frames(), 8);
+    expect(findComment(plain, 'video-ldm:')).toBeUndefined();
+  },
+);
 
 test('PNG frames are a folder, exact', async () => {
   const file = path.join(scratch(), 'clip.png');
