@@ -8,6 +8,7 @@ import {
   type ConditionsConfig,
   type ConditionTensors,
   type EncodedConditions,
+  repeatRows,
 } from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {uniforms} from '../src/random/index.ts';
@@ -40,8 +41,21 @@ export class Conditioning {
 
   /** The conditions of a training batch, some left out; a frozen text encoder runs here, outside the gradient. */
   prepare(batch: VideoBatch, rows: RowsAre, random: StepRandom): ConditionTensors {
-    const all = conditionsOf(batch, this.encoder.config, rows);
-    return this.tensors(dropSome(all, this.drop, random));
+    const kept = dropSome(conditionsOf(batch, this.encoder.config, rows), this.drop, random);
+    if (!batch.text || this.textTrains || !this.encoder.config.text) return this.tensors(kept);
+    // The texts were encoded beforehand: only the empty one is missing.
+    const {hidden, shape} = batch.text;
+    const times = kept.length / shape[0];
+    return tf.tidy(() => {
+      const {ids: _, ...rest} = this.encoder.tensorsOf(kept);
+      const given = repeatRows(tf.tensor3d(hidden, [...shape]), times);
+      const none = this.tensors([{}]).text!;
+      const has = tf.tensor3d(
+        Float32Array.from(kept, ({text}) => (text === undefined ? 0 : 1)),
+        [kept.length, 1, 1],
+      );
+      return {...rest, text: tf.add(tf.mul(given, has), tf.mul(none, tf.sub(1, has))) as tf.Tensor3D};
+    });
   }
 
   /** The same with nothing left out. */

@@ -4,9 +4,10 @@ import {type BadSampleReport, type DataConfig, heldOutClips, type VideoBatch} fr
 import type {CommonConfig} from '../src/config/schema.ts';
 import {autoencoderHash, textEncoderHash} from './encoder_hash.ts';
 import type {Parts} from './parts.ts';
+import {textOf} from './resolve_conditions.ts';
 
 /** What of a parent decides which latents and embeddings are the run's own. */
-export type Encoders = Pick<Parts, 'autoencoder' | 'text'>;
+export type Encoders = Pick<Parts, 'autoencoder' | 'conditions'>;
 
 /** Stages that see frames only through the frozen autoencoder, so that latents do as well. */
 const latentStages: ReadonlySet<string> = new Set(['image', 'temporal', 'prediction', 'interpolation']);
@@ -14,7 +15,9 @@ const latentStages: ReadonlySet<string> = new Set(['image', 'temporal', 'predict
 /** @param encoders of the run's parent; undefined where there is none. */
 export function trainingData({data, stage}: Pick<CommonConfig, 'data' | 'stage'>, encoders: Encoders = {}): DataConfig {
   const [height, width] = data.size;
-  const {autoencoder, text} = encoders;
+  const {autoencoder, conditions} = encoders;
+  // Embeddings of a text encoder that trains are out of date.
+  const text = conditions && !(conditions.textTrains && stage === 'image') ? textOf(conditions) : undefined;
   const takesLatents = autoencoder !== undefined && latentStages.has(stage);
   return {
     shards: data.train.map(source =>

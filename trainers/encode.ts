@@ -19,6 +19,7 @@ import {type EncodeRecord, readRecord, recordFile, writeJson} from './encode_rec
 import {autoencoderHash, textEncoderHash} from './encoder_hash.ts';
 import {buildAutoencoder} from './frozen.ts';
 import {loadParent} from './load_run.ts';
+import {textOf} from './resolve_conditions.ts';
 
 export interface EncodeOptions {
   /** Paths or addresses, brace-expanded. */
@@ -188,9 +189,10 @@ async function encodersOf({from, text}: EncodeOptions) {
   const parent = await loadParent(from);
   if (!parent.autoencoder)
     throw new UserError(`${from} has no autoencoder: name a run or a model folder that has one.`);
-  if (text === true && !parent.text)
+  const found = parent.text ?? (parent.conditions && textOf(parent.conditions));
+  if (text === true && !found)
     throw new UserError(`${from} has no text encoder: leave --text out, or name a run or a model folder that has one.`);
-  return {autoencoder: parent.autoencoder, text: text === false ? undefined : parent.text};
+  return {autoencoder: parent.autoencoder, text: text === false ? undefined : found};
 }
 
 function preprocessingHash({height, width, fps}: EncodeOptions): string {

@@ -12,7 +12,9 @@ export function autoencoderHash({config, weights}: HostModel<AutoencoderConfig>)
 
 /** SHA-256 of a text encoder's configuration, its tokenizer and its weights. */
 export function textEncoderHash({config, weights, tokenizer, tokenizerOptions}: HostText): string {
-  const words = {vocabulary: [...tokenizer.vocabulary], merges: tokenizer.merges, ...tokenizerOptions};
+  const vocabulary = [...tokenizer.vocabulary].sort(([, a], [, b]) => a - b);
+  const {length = config.tokens, padding = 'end'} = tokenizerOptions;
+  const words = {vocabulary, merges: tokenizer.merges, length, padding};
   return hashOf({config, words}, weights, () => true);
 }
 

@@ -13,6 +13,7 @@ import {imageUNet} from './networks.ts';
 import {previewSamples} from './preview_samples.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
+import {weightingOf} from './weighting.ts';
 
 type Inputs = {diffusion: DiffusionInputs; conditions: ConditionTensors};
 
@@ -24,6 +25,7 @@ export function imageRecipe({config, frozen: maybe, heldOut}: StageContext<Image
   unet.checkpointing = config.train.gradientCheckpointing;
   const conditioning = openConditioning(maybe?.conditions, {seed, train: true});
   const schedule = makeSchedule(frozen.diffusion.schedule);
+  const weighting = weightingOf(config.loss);
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const given =
     (conditions: EncodedConditions): Denoise =>
@@ -43,13 +45,21 @@ export function imageRecipe({config, frozen: maybe, heldOut}: StageContext<Image
     prepare: (batch, place) => {
       const random = {seed, place};
       return {
-        diffusion: drawDiffusion({autoencoder, frozen, batch, schedule, random, framesAre: 'images'}),
+        diffusion: drawDiffusion({
+          autoencoder,
+          frozen,
+          batch,
+          schedule,
+          random,
+          framesAre: 'images',
+          offset: config.loss.offsetNoise,
+        }),
         conditions: conditioning?.prepare(batch, 'images', random) ?? {},
       };
     },
 
     loss: ({diffusion: inputs, conditions}) =>
-      diffusionLoss({...inputs, denoise: given(conditioning?.inputs(conditions) ?? {}), ...diffusion}),
+      diffusionLoss({...inputs, weighting, denoise: given(conditioning?.inputs(conditions) ?? {}), ...diffusion}),
 
     async heldOut() {
       const {mean, perTimestep} = await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion);

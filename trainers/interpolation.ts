@@ -18,6 +18,7 @@ import {INTERPOLATION_LEVELS, interpolatedFrames, interpolationUNet} from './net
 import {previewSamples} from './preview_samples.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
+import {weightingOf} from './weighting.ts';
 
 type Inputs = {diffusion: DiffusionInputs; conditions: EncodedConditions; given: tf.Tensor5D; levels: tf.Tensor1D};
 
@@ -34,6 +35,7 @@ export function interpolationRecipe({
   const frames = interpolatedFrames(config);
   const frozen = needFrozen(maybe, 'autoencoder', 'unet', 'scaleFactor', 'diffusion');
   const schedule = makeSchedule(frozen.diffusion.schedule);
+  const weighting = weightingOf(config.loss);
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const autoencoder = buildAutoencoder(frozen);
   const unet = interpolationModel(config, frozen, seed);
@@ -65,7 +67,15 @@ export function interpolationRecipe({
       const drawn = contextDraws(batch.keys.length, random);
       const levels = drawLevels(drawn, config, frames);
       const clips = atLevels(batch, frames, levels);
-      const inputs = drawDiffusion({autoencoder, frozen, batch: clips, schedule, random, framesAre: 'clip'});
+      const inputs = drawDiffusion({
+        autoencoder,
+        frozen,
+        batch: clips,
+        schedule,
+        random,
+        framesAre: 'clip',
+        offset: config.loss.offsetNoise,
+      });
       const masks = drawn.flatMap(({first}) => (first < config.context.drop ? keys.map(() => false) : keys));
       return {
         diffusion: inputs,
@@ -76,7 +86,7 @@ export function interpolationRecipe({
     },
 
     loss: ({diffusion: inputs, conditions, given, levels}) =>
-      diffusionLoss({...inputs, denoise: told(conditions, given, levels), ...diffusion}),
+      diffusionLoss({...inputs, weighting, denoise: told(conditions, given, levels), ...diffusion}),
 
     /**
      * Of the frames between the key frames, with these given: the mean over both rates as `loss`, each rate's own as

@@ -1,7 +1,7 @@
 // Batch -> what the diffusion loss takes: frames -> pixels -> raw latents (sampled from the posterior) -> latents, by the
 // frozen autoencoder; noise and timesteps drawn for the step.
 import type {VideoBatch} from '../datasets/index.ts';
-import {type NoiseSchedule, noiseTensor} from '../src/diffusion/index.ts';
+import {type NoiseSchedule, noiseTensor, offsetNoise} from '../src/diffusion/index.ts';
 import {
   type AutoencoderKL,
   framesToPixels,
@@ -83,15 +83,20 @@ export function drawDiffusion(draw: {
   schedule: NoiseSchedule;
   random: StepRandom;
   framesAre: 'clip' | 'images';
+  /** Strength of the noise that each sample shares per channel. */
+  offset?: number;
 }): DiffusionInputs {
-  const {autoencoder, frozen, batch, schedule, random, framesAre} = draw;
+  const {autoencoder, frozen, batch, schedule, random, framesAre, offset = 0} = draw;
   return tf.tidy(() => {
     const clips = encodeBatch(autoencoder, frozen.scaleFactor, batch, random);
     const [b, t, ...frame] = clips.shape;
     const latents = framesAre === 'images' ? tf.reshape(clips, [b * t, 1, ...frame]) : clips;
     const count = latents.shape[0]!;
     const timesteps = tf.tensor1d(integers(placeOf('timesteps', random), count, schedule.config.steps), 'int32');
-    return {latents, noise: noiseTensor(placeOf('noise', random), latents.shape), timesteps};
+    const noise = noiseTensor(placeOf('noise', random), latents.shape);
+    if (offset === 0) return {latents, noise, timesteps};
+    const shared = noiseTensor(placeOf('offsetNoise', random), [count, 1, 1, 1, latents.shape[4]!]);
+    return {latents, noise: offsetNoise(noise, shared, offset), timesteps};
   });
 }
 

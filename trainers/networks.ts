@@ -26,7 +26,7 @@ export function trainedNetwork(config: StageConfig, parent: Parts): TrainedNetwo
     case 'image':
       return {name: 'unet', config: imageUNet(config, parent)};
     case 'temporal':
-      return {name: 'unet', config: videoUNet(config, parent)};
+      return {name: 'unet', config: temporalUNet(config, parent)};
     case 'decoder':
       return {name: 'autoencoder', config: videoAutoencoder(config, parent)};
     case 'prediction':
@@ -150,6 +150,19 @@ export function videoUNet(
 ): UNetConfig {
   if (!parent.unet) throw new Error("A video UNet grows out of its parent's, which was not taken.");
   return {...parent.unet.config, temporal: temporalConfig(temporal, data.frames)};
+}
+
+/** The image model's UNet with temporal layers interleaved; or a new one, all of which then trains. */
+export function temporalUNet(
+  {temporal, data, trains, ...image}: Pick<Config<'temporal'>, 'temporal' | 'data' | 'trains' | 'unet' | 'from'>,
+  parent: Parts,
+): UNetConfig {
+  if (!parent.unet && trains !== 'all') {
+    throw new UserError(
+      `from: the stage "temporal" grows out of an image model, and ${image.from} has none: set "from" to a run of stage "image", or give "unet" and trains: all for a video model without image pre-training.`,
+    );
+  }
+  return {...imageUNet(image, parent), temporal: temporalConfig(temporal, data.frames)};
 }
 
 /** The parent's video UNet with the path of given frames. */

@@ -62,6 +62,11 @@ export const parentRules = {
   },
 } as const satisfies Record<StageName, ParentRule>;
 
+/** A video model without image pre-training starts from what an image model starts from. */
+function ruleOf(config: StageConfig): ParentRule {
+  return parentRules[config.stage === 'temporal' && config.unet ? 'image' : config.stage];
+}
+
 /** What the stage of `config` takes of its parent; undefined for a run that starts from nothing. */
 export async function freezeParent(config: StageConfig): Promise<Frozen | undefined> {
   const from = 'from' in config ? config.from : undefined;
@@ -80,7 +85,7 @@ export async function freezeParent(config: StageConfig): Promise<Frozen | undefi
  * @throws UserError where the stage cannot start from it.
  */
 export async function takeOf(parent: LoadedModels, config: StageConfig, from: string): Promise<Frozen> {
-  const rule: ParentRule = parentRules[config.stage];
+  const rule: ParentRule = ruleOf(config);
   refuseOtherParent(config.stage, rule, parent, from);
   const wanted = new Set([...rule.needs, ...rule.takes]);
   const networks: Parts = Object.fromEntries(

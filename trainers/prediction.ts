@@ -17,6 +17,7 @@ import {previewSamples} from './preview_samples.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
 import {trainedPart} from './trained_part.ts';
+import {weightingOf} from './weighting.ts';
 
 type Inputs = {diffusion: DiffusionInputs; conditions: EncodedConditions; given: tf.Tensor5D};
 
@@ -32,6 +33,7 @@ export function predictionRecipe({
   const {frames} = config.data;
   const frozen = needFrozen(maybe, 'autoencoder', 'unet', 'scaleFactor', 'diffusion');
   const schedule = makeSchedule(frozen.diffusion.schedule);
+  const weighting = weightingOf(config.loss);
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const autoencoder = buildAutoencoder(frozen);
   const unet = growFrom(new UNet(predictionUNet(config, frozen)), frozen.unet, 'video model', seed);
@@ -58,7 +60,15 @@ export function predictionRecipe({
 
     prepare: (batch, place) => {
       const random = {seed, place};
-      const inputs = drawDiffusion({autoencoder, frozen, batch, schedule, random, framesAre: 'clip'});
+      const inputs = drawDiffusion({
+        autoencoder,
+        frozen,
+        batch,
+        schedule,
+        random,
+        framesAre: 'clip',
+        offset: config.loss.offsetNoise,
+      });
       const masks = contextDraws(batch.keys.length, random).flatMap(({first}) =>
         firstFrames(drawn(config.context.given, first), frames),
       );
@@ -70,7 +80,7 @@ export function predictionRecipe({
     },
 
     loss: ({diffusion: inputs, conditions, given}) =>
-      diffusionLoss({...inputs, denoise: told(conditions, given), ...diffusion}),
+      diffusionLoss({...inputs, weighting, denoise: told(conditions, given), ...diffusion}),
 
     /**
      * `loss` with two frames given; the error of the frames that are never given, by how many are (`unseen.s0` .. `unseen.s2`),

@@ -44,6 +44,27 @@ export function ofText(text: HostText): HostConditions {
   return {config: {dim: text.config.channels, text: config}, weights, drop: USUAL_DROP, textTrains: false};
 }
 
+/** The text encoder of conditions, as a model folder has one; undefined where words are hashed or there is none. */
+export function textOf({config, weights}: HostConditions): HostText | undefined {
+  if (config.text?.tokenizer.kind !== 'bpe') return undefined;
+  const {encoder, tokenizer} = config.text;
+  const {vocabulary, merges, padding} = tokenizer;
+  const own = [...weights].flatMap(([path, values]) =>
+    path.startsWith(TEXT_PREFIX) ? [[path.slice(TEXT_PREFIX.length), values] as const] : [],
+  );
+  return {
+    config: encoder,
+    weights: new Map(own),
+    tokenizer: {
+      vocabulary: new Map(vocabulary.flatMap((token, id) => (token === '' ? [] : [[token, id] as const]))),
+      merges,
+    },
+    tokenizerOptions: {padding},
+  };
+}
+
+const TEXT_PREFIX = 'text_encoder.';
+
 /** The parent's conditions, dropped and trained as the section says. */
 function again(parent: HostConditions, {text, labels, boxes, fps, ...rest}: ConditionsSection): HostConditions {
   const described = text?.from ? 'text.from' : text?.encoder ? 'text.encoder' : undefined;
@@ -119,7 +140,7 @@ export function givenText({config, weights, tokenizer, tokenizerOptions}: HostTe
         padding,
       },
     },
-    weights: new Map([...weights].map(([path, values]) => [`text_encoder.${path}`, values])),
+    weights: new Map([...weights].map(([path, values]) => [TEXT_PREFIX + path, values])),
   };
 }
 

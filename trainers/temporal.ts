@@ -3,7 +3,8 @@
 // layers too.
 import type {TemporalStageConfig} from '../src/config/schema.ts';
 import {type Denoise, diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
-import {type EncodedConditions, repeatRows, UNet} from '../src/models/index.ts';
+import {type ConditionTensors, type EncodedConditions, repeatRows, UNet} from '../src/models/index.ts';
+import {UserError} from '../src/platform/user_error.ts';
 import {permutation} from '../src/random/index.ts';
 import * as tf from '../src/tf.ts';
 import {openConditioning} from './conditions.ts';
@@ -11,29 +12,32 @@ import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
 import {heldOutConditions} from './held_out_conditions.ts';
 import {heldOutLoss, timestepFigures} from './held_out_loss.ts';
 import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
-import {videoUNet} from './networks.ts';
+import {temporalUNet} from './networks.ts';
 import {previewSamples} from './preview_samples.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
 import {trainedPart} from './trained_part.ts';
+import {weightingOf} from './weighting.ts';
 
-type Inputs = {diffusion: DiffusionInputs; conditions: EncodedConditions};
+type Inputs = {diffusion: DiffusionInputs; conditions: ConditionTensors};
 
 export function temporalRecipe({config, frozen: maybe, heldOut}: StageContext<TemporalStageConfig>): Recipe<Inputs> {
   const {seed} = config.run;
-  const frozen = needFrozen(maybe, 'autoencoder', 'unet', 'scaleFactor', 'diffusion');
+  const frozen = needFrozen(maybe, 'autoencoder', 'scaleFactor', 'diffusion');
   const schedule = makeSchedule(frozen.diffusion.schedule);
+  const weighting = weightingOf(config.loss);
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const autoencoder = buildAutoencoder(frozen);
-  const unet = growFrom(new UNet(videoUNet(config, frozen)), frozen.unet, 'image model', seed);
+  const unet = growFrom(new UNet(temporalUNet(config, maybe ?? {})), maybe?.unet, 'image model', seed);
   unet.checkpointing = config.train.gradientCheckpointing;
   unet.trainWhere(trainedPart(config));
-  const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
+  const conditioning = openConditioning(maybe?.conditions, {seed, train: config.unet !== undefined});
 
   const asVideo =
     (conditions: EncodedConditions): Denoise =>
     (latents, timesteps) =>
-      unet.forward({latents, timesteps, ...conditions});
+      // A clip of one frame is an image: alpha = 1.
+      unet.forward({latents, timesteps, ...conditions, mode: latents.shape[1] === 1 ? 'image' : 'video'});
   const asImages =
     (conditions: EncodedConditions): Denoise =>
     (latents, timesteps) =>
@@ -50,23 +54,37 @@ export function temporalRecipe({config, frozen: maybe, heldOut}: StageContext<Te
   let lossAlphaOne: number | undefined;
 
   return {
-    trained: trainedWeights(unet),
+    trained: [...trainedWeights(unet), ...(conditioning?.trained ?? [])],
 
     prepare: (batch, place) => {
+      if (batch.kind === 'images' && config.trains === 'temporal')
+        throw new UserError(
+          'Still images teach the layers over time nothing: set trains to "all", or leave them out of data.train.',
+        );
       const random = {seed, place};
       return {
-        diffusion: drawDiffusion({autoencoder, frozen, batch, schedule, random, framesAre: 'clip'}),
-        conditions: conditioning?.inputs(conditioning.prepare(batch, 'clips', random)) ?? {},
+        diffusion: drawDiffusion({
+          autoencoder,
+          frozen,
+          batch,
+          schedule,
+          random,
+          framesAre: 'clip',
+          offset: config.loss.offsetNoise,
+        }),
+        conditions: conditioning?.prepare(batch, 'clips', random) ?? {},
       };
     },
 
-    loss: ({diffusion: inputs, conditions}) => diffusionLoss({...inputs, denoise: given(conditions), ...diffusion}),
+    loss: ({diffusion: inputs, conditions}) =>
+      diffusionLoss({...inputs, weighting, denoise: given(conditioning?.inputs(conditions) ?? {}), ...diffusion}),
 
     /** Beside the loss: the image model alone on the same noise (alpha = 1), and the frames of each clip in random order. */
     async heldOut() {
       const {mean, perTimestep} = await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion);
-      // The image model is frozen: measured once.
-      lossAlphaOne ??= (await heldOutLoss(heldOutSet, i => asImages(known.own(i)), diffusion)).mean;
+      // Measured once where the image model is frozen.
+      if (lossAlphaOne === undefined || config.trains === 'all')
+        lossAlphaOne = (await heldOutLoss(heldOutSet, i => asImages(known.own(i)), diffusion)).mean;
       const lossShuffled = (await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion, {order: shuffled})).mean;
       return {
         loss: mean,

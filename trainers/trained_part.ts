@@ -10,6 +10,7 @@ export function trainedPart(config: StageConfig): (spec: WeightSpec) => boolean 
     case 'upsampler-image':
       return () => true;
     case 'temporal':
+      return config.trains === 'all' ? () => true : isTemporal;
     case 'prediction':
     case 'upsampler':
       return isTemporal;

@@ -29,10 +29,15 @@ export const scheduleShape = {
   zeroTerminalSnr: z.boolean().default(false),
 };
 
-export const diffusionSchema = z.strictObject({
-  schedule: z.strictObject(scheduleShape).prefault({}),
-  prediction: z.enum(['eps', 'v']).default('eps'),
-});
+export const diffusionSchema = z
+  .strictObject({
+    schedule: z.strictObject(scheduleShape).prefault({}),
+    prediction: z.enum(['eps', 'v']).default('eps'),
+  })
+  .refine(
+    ({schedule, prediction}) => !schedule.zeroTerminalSnr || prediction === 'v',
+    'with schedule.zeroTerminalSnr the last timestep holds no signal, from which eps says nothing: set prediction to v',
+  );
 
 /** AdamW (decoupled weight decay) with warm-up, clipping of the global norm and an EMA of the trained weights. */
 export const optimizerSchema = z.strictObject({

@@ -3,6 +3,7 @@ import {z} from 'zod';
 import {commonShape, diffusionSchema, fromParent, unetTrainSchema} from '../common.ts';
 import {conditionsSchema} from '../conditions.ts';
 import {unetSchema} from '../models.ts';
+import {objectiveSchema} from '../objective.ts';
 
 export const imageStage = z.strictObject({
   stage: z.literal('image'),
@@ -12,5 +13,6 @@ export const imageStage = z.strictObject({
   unet: unetSchema.optional().describe('a new UNet; absent where the parent brings one'),
   conditions: conditionsSchema.optional().describe("absent: the parent's, or an unconditional model"),
   diffusion: diffusionSchema.optional().describe("of a new UNet (absent: its defaults); a parent's UNet keeps its own"),
+  loss: objectiveSchema,
 });
 export type ImageStageConfig = z.infer<typeof imageStage>;

@@ -2,6 +2,7 @@
 import {z} from 'zod';
 import {commonShape, diffusionSchema, fromParent, unetTrainSchema} from '../common.ts';
 import {contextChannels} from '../models.ts';
+import {objectiveSchema} from '../objective.ts';
 
 const share = z.number().min(0).max(1);
 const {data} = commonShape;
@@ -26,5 +27,6 @@ export const interpolationStage = z.strictObject({
     .prefault({}),
   // The paper trains all video models with one noise schedule, so it is inherited; stating another is refused.
   diffusion: diffusionSchema.optional(),
+  loss: objectiveSchema,
 });
 export type InterpolationStageConfig = z.infer<typeof interpolationStage>;
