@@ -26,6 +26,7 @@ export function upsamplerRecipe({config, frozen: maybe, heldOut}: StageContext<U
   const upsampling = openUpsampling(maybe ?? {}, config);
   const unet = growFrom(new UNet(videoUNet(config, frozen)), frozen.unet, 'upsampler', seed);
   unet.trainWhere(trainedPart(config));
+  unet.checkpointing = config.train.gradientCheckpointing;
   const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
   const clips = heldOut.map(upsampling.encode);
   const given = heldOut.map(upsampling.heldOutCondition);

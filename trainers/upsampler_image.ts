@@ -28,6 +28,7 @@ export function upsamplerImageRecipe({
   const diffusion = {schedule, prediction: settings.prediction};
   const upsampling = openUpsampling(parts, config);
   const unet = growFrom(new UNet(upsamplerUNet(config, parts)), parts.unet, 'upsampler', seed);
+  unet.checkpointing = config.train.gradientCheckpointing;
   const conditioning = openConditioning(parts.conditions, {seed, train: true});
   const clips = heldOut.map(upsampling.encode);
   const frames = tf.tidy(() => clips.map(clip => tf.reshape(clip, [clip.shape[1], 1, ...clip.shape.slice(2)])));

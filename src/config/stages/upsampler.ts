@@ -1,12 +1,13 @@
 // Configuration of the stage `upsampler`.
 import {z} from 'zod';
-import {commonShape, diffusionSchema, fromParent} from '../common.ts';
+import {commonShape, diffusionSchema, fromParent, unetTrainSchema} from '../common.ts';
 import {temporalSchema} from '../models.ts';
 import {patchSchema, upsamplingSchema} from '../upsampling.ts';
 
 export const upsamplerStage = z.strictObject({
   stage: z.literal('upsampler'),
   ...commonShape,
+  train: unetTrainSchema,
   from: fromParent,
   temporal: temporalSchema.prefault({}),
   upsampling: upsamplingSchema.optional().describe("absent: the parent's"),

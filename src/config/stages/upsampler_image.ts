@@ -1,6 +1,6 @@
 // Configuration of the stage `upsampler-image`.
 import {z} from 'zod';
-import {commonShape, diffusionSchema, fromParent} from '../common.ts';
+import {commonShape, diffusionSchema, fromParent, unetTrainSchema} from '../common.ts';
 import {conditionsSchema} from '../conditions.ts';
 import {upsamplerUNetSchema} from '../models.ts';
 import {patchSchema, upsamplingSchema} from '../upsampling.ts';
@@ -8,6 +8,7 @@ import {patchSchema, upsamplingSchema} from '../upsampling.ts';
 export const upsamplerImageStage = z.strictObject({
   stage: z.literal('upsampler-image'),
   ...commonShape,
+  train: unetTrainSchema,
   from: fromParent
     .optional()
     .describe('an autoencoder (works on its latents), an upsampler; absent: a new one on pixels'),
