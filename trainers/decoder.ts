@@ -66,9 +66,11 @@ export async function decoderRecipe({
 
     loss({pixels, rawLatents}, adversaryWeight) {
       const reconstruction = autoencoder.decode(rawLatents);
-      const loss = reconstructed.loss(reconstruction, pixels);
-      if (!discriminators || !adversaryWeight) return loss;
-      return tf.add(loss, tf.mul(discriminators.term(reconstruction), adversaryWeight));
+      const changes = config.loss.flicker > 0 ? flicker(reconstruction, pixels) : undefined;
+      const terms: tf.Tensor[] = [reconstructed.loss(reconstruction, pixels)];
+      if (changes) terms.push(tf.mul(changes, config.loss.flicker));
+      if (discriminators && adversaryWeight) terms.push(tf.mul(discriminators.term(reconstruction), adversaryWeight));
+      return tf.addN(terms) as tf.Scalar;
     },
 
     /** Reconstruction through the posterior's mean. At step 0 the layers over time change nothing: the parent's figures. */

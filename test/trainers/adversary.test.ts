@@ -1,6 +1,6 @@
 // The stages that train against a discriminator: what is added to the loss and with which weight, gradients over
 // micro-batches, LPIPS by the user's weights, what is frozen, and that a resumed run ends in the same bytes.
-import {cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -13,7 +13,10 @@ import {tensorsToWrite} from '../../src/weights/export_weights.ts';
 import {writeSafetensors} from '../../src/weights/safetensors.ts';
 import {meanGradients} from '../../trainers/accumulate.ts';
 import {autoencoderRecipe} from '../../trainers/autoencoder.ts';
+import {decoderRecipe} from '../../trainers/decoder.ts';
+import {flicker} from '../../trainers/flicker.ts';
 import {loadRun} from '../../trainers/index.ts';
+import {freezeParent} from '../../trainers/parent.ts';
 import {train} from '../../trainers/train.ts';
 import {randomBatch} from '../helpers/batches.ts';
 import {finalBytes, type MicroData, type MicroStage, microConfig, microData} from '../helpers/micro_runs.ts';
@@ -172,6 +175,39 @@ describe('runs', () => {
     expect(await at(2)).toEqual(await at(1));
     expect(await at(3)).not.toEqual(await at(2));
     expect(await at(4)).not.toEqual(await at(3));
+  });
+
+  test('no tensor is left behind by a step with a discriminator', () => {
+    for (const stage of ['autoencoder', 'decoder']) {
+      const tensors = readFileSync(path.join(root, stage, 'metrics.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line) as {kind: string; step: number; tensors: number; adversaryWeight?: number})
+        .filter(({kind, adversaryWeight}) => kind === 'train' && adversaryWeight !== undefined)
+        .map(line => line.tensors);
+      expect(tensors.length).toBe(3);
+      expect(new Set(tensors).size, stage).toBe(1);
+    }
+  });
+
+  test('flicker is the change of the error, not the error; by option it is part of the loss', async () => {
+    const truth = tf.randomUniform([1, 3, 2, 2, 3]) as tf.Tensor5D;
+    expect(value(flicker(tf.add(truth, 0.25), truth)!)).toBeCloseTo(0, 6);
+    const blinking = tf.add(truth, tf.tensor5d([0, 0.5, 0], [1, 3, 1, 1, 1])) as tf.Tensor5D;
+    expect(value(flicker(blinking, truth)!)).toBeCloseTo(0.5, 6);
+    expect(flicker(tf.slice(truth, [0, 0], [1, 1]), tf.slice(truth, [0, 0], [1, 1]))).toBeUndefined();
+    const frozen = await freezeParent(stageSchemas.decoder.parse(configOf('decoder')));
+    const lossOf = async (loss: object) => {
+      const config = stageSchemas.decoder.parse(configOf('decoder', {}, {loss}));
+      const recipe = await decoderRecipe({config, frozen, heldOut: []});
+      const inputs = recipe.prepare(randomBatch([1, 4, 16, 16]), {step: 0, microBatch: 0});
+      const loss_ = value(recipe.loss(inputs));
+      recipe.dispose();
+      return loss_;
+    };
+    const [plain, once, twice] = [await lossOf({}), await lossOf({flicker: 1}), await lossOf({flicker: 2})];
+    expect(once).toBeGreaterThan(plain);
+    expect(twice - plain).toBeCloseTo(2 * (once - plain), 4);
   });
 
   test('decoder: only its layers over time train; encoder and spatial weights keep their bytes', async () => {

@@ -22,6 +22,11 @@ export const decoderStage = z.strictObject({
   loss: z
     .strictObject({
       perceptual: perceptualSchema.optional(),
+      flicker: z
+        .number()
+        .min(0)
+        .default(0)
+        .describe('weight of the mean absolute change of the error between neighbouring frames; not in the paper'),
       adversarial: z
         .strictObject({
           ...adversarialShape,
