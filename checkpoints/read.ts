@@ -4,6 +4,7 @@ import {UserError} from '../src/platform/user_error.ts';
 import {elements, f32} from '../src/weights/host_tensor.ts';
 import {fromTorch, tfShape, usualLayout, type WeightLayout} from '../src/weights/layouts.ts';
 import {type SafetensorsFile, withSafetensors} from '../src/weights/safetensors.ts';
+import {zerosOf} from '../src/weights/zeros.ts';
 import {checkpointNames, checkSizes, parseCheckpointName, readLatest, readStateRecord} from './folder.ts';
 import type {StateRecord} from './state_json.ts';
 import type {LoadedState, NamedTensors, StatePart, StateTensor} from './train_state.ts';
@@ -12,6 +13,8 @@ import {verifyFile} from './write.ts';
 export interface LoadOptions {
   /** Read these parts alone, such as the weights for sampling; all where absent. The others come back empty. */
   parts?: readonly StatePart[];
+  /** False: zeros of the right shapes in place of values, which are neither read nor verified. */
+  values?: boolean;
 }
 
 /** Reads every file of a checkpoint and compares it with its hash. @throws UserError naming what is wrong. */
@@ -24,11 +27,13 @@ export async function verifyCheckpoint(checkpoint: string): Promise<StateRecord>
 
 /** The state in one checkpoint folder. @throws UserError for one that is torn, altered or of an unknown format. */
 export async function loadCheckpoint(checkpoint: string, options: LoadOptions = {}): Promise<LoadedState> {
-  const {formatVersion: _, createdAt: __, files, parts: had, ...rest} = await verifyCheckpoint(checkpoint);
+  const {values = true} = options;
+  const record = values ? await verifyCheckpoint(checkpoint) : await readStateRecord(checkpoint);
+  const {formatVersion: _, createdAt: __, files, parts: had, ...rest} = record;
   const wanted = (part: StatePart) => options.parts?.includes(part) ?? true;
   const read = (stem: string): Promise<Map<string, StateTensor<Float32Array>>> => {
     const index = `${stem}.safetensors.index.json`;
-    return readTensors(path.join(checkpoint, Object.hasOwn(files, index) ? index : `${stem}.safetensors`));
+    return readTensors(path.join(checkpoint, Object.hasOwn(files, index) ? index : `${stem}.safetensors`), values);
   };
   const companions: Record<string, NamedTensors<Float32Array>> = {};
   if (wanted('companions')) for (const name of had.companions) companions[name] = await read(name);
@@ -83,7 +88,7 @@ function beforeFirst(names: readonly string[], latest: string): string[] {
   return [...others.filter(name => !newer(name)), ...others.filter(newer)];
 }
 
-async function readTensors(file: string): Promise<Map<string, StateTensor<Float32Array>>> {
+async function readTensors(file: string, wantValues: boolean): Promise<Map<string, StateTensor<Float32Array>>> {
   return withSafetensors(file, async open => {
     const layouts = layoutsIn(open);
     const tensors = new Map<string, StateTensor<Float32Array>>();
@@ -91,6 +96,10 @@ async function readTensors(file: string): Promise<Map<string, StateTensor<Float3
       if (dtype !== 'F32') throw new UserError(`${file}: tensor "${name}" is ${dtype}, a checkpoint holds F32.`);
       const layout = layouts.get(name) ?? usualLayout(fileShape.length);
       const shape = tfShape(fileShape, layout);
+      if (!wantValues) {
+        tensors.set(name, {shape, layout, data: zerosOf(shape)});
+        continue;
+      }
       const values = f32(await open.read(name));
       if (values.length !== elements(shape)) throw new Error(`Tensor ${name} changed its size.`);
       tensors.set(name, {shape, layout, data: fromTorch(values, shape, layout)});

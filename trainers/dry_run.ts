@@ -17,6 +17,7 @@ import {
 } from '../src/models/index.ts';
 import {table} from '../src/platform/table.ts';
 import {trainingData} from './data.ts';
+import {estimateMemory, type MemoryEstimate} from './estimate_memory.ts';
 import type {Frozen} from './frozen.ts';
 import {trainedNetwork} from './networks.ts';
 import type {Parts} from './parts.ts';
@@ -36,7 +37,7 @@ export async function dryRun(config: StageConfig, options: DryRunOptions): Promi
     ['Configuration', stringify(config).trimEnd()],
     ['Parent', origin],
     ['Networks', parametersTable(networks)],
-    ['Memory', memoryTable(networks)],
+    ['Memory', memoryTable(networks, await estimateMemory(config, frozen))],
     ...(options.data === false ? [] : [['First batch', await firstBatch(config, frozen)]]),
   ];
   return sections.map(([title, text]) => `== ${title}\n${text}`).join('\n\n');
@@ -124,7 +125,7 @@ export function stateBytes(networks: readonly PlannedNetwork[]): Record<string, 
   };
 }
 
-function memoryTable(networks: readonly PlannedNetwork[]): string {
+function memoryTable(networks: readonly PlannedNetwork[], {activations, peak}: MemoryEstimate): string {
   const parts = Object.entries(stateBytes(networks));
   const onEngine = parts.filter(([name]) => !name.startsWith('main memory'));
   return [
@@ -133,9 +134,11 @@ function memoryTable(networks: readonly PlannedNetwork[]): string {
       [
         ...parts,
         ['on the engine, before activations', onEngine.reduce((sum, [, bytes]) => sum + bytes, 0)] as const,
+        ['activations and what kernels hold, at the most', activations] as const,
+        ['on the engine, peak of a step', peak] as const,
       ].map(([name, bytes]) => [name, size(bytes)]),
     ),
-    'Activations come on top: they grow with batchSize x frames x size.',
+    'Activations grow with batchSize x frames x size.',
   ].join('\n');
 }
 

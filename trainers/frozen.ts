@@ -71,8 +71,11 @@ export async function writeFrozen(folder: string, frozen: Frozen): Promise<void>
 }
 
 /** What `writeFrozen` wrote; undefined where nothing was. @throws UserError where it is damaged. */
-export async function readFrozen(folder: string): Promise<Frozen | undefined> {
-  const found = await loadLatest(folder);
+export async function readFrozen(
+  folder: string,
+  {values = true}: {values?: boolean} = {},
+): Promise<Frozen | undefined> {
+  const found = await loadLatest(folder, {values});
   if (!found) return undefined;
   const {weights, companions, config} = found.state;
   // Its hash was checked: this is what writeFrozen put there.

@@ -30,17 +30,17 @@ export interface LoadedModels extends Parts {
  * The models of a model folder, every key accounted for.
  * @throws UserError where it has a UNet without a schedule, a text encoder without a tokenizer, or weights that do not fit.
  */
-export async function loadModelFolder(folder: string): Promise<LoadedModels> {
+export async function loadModelFolder(folder: string, {values = true}: {values?: boolean} = {}): Promise<LoadedModels> {
   const {unet, temporal, vae, text, tokenizer, temporalText, temporalTokenizer, diffusion, lowResolution} =
     await readModelFolder(folder);
   if (unet && !diffusion)
     throw new UserError(
       `${folder} has no scheduler/scheduler_config.json, without which its noise schedule and target are unknown: import it with --prediction eps or v.`,
     );
-  const autoencoder = vae && (await hostModel(vae, new AutoencoderKL(vae.config)));
+  const autoencoder = vae && (await hostModel(vae, new AutoencoderKL(vae.config), {values}));
   const [spatialText, ownText] = [
-    await hostText(folder, text, tokenizer, 'tokenizer'),
-    await hostText(folder, temporalText, temporalTokenizer, 'temporal_tokenizer'),
+    await hostText(folder, text, tokenizer, 'tokenizer', values),
+    await hostText(folder, temporalText, temporalTokenizer, 'temporal_tokenizer', values),
   ];
   const scaleFactor = vae?.config.scaleFactor;
   return {
@@ -49,7 +49,7 @@ export async function loadModelFolder(folder: string): Promise<LoadedModels> {
     step: 0,
     stage: 'imported',
     autoencoder,
-    unet: unet && (await hostUNet(unet, temporal)),
+    unet: unet && (await hostUNet(unet, temporal, values)),
     diffusion,
     lowResolution,
     scaleFactor,
@@ -71,12 +71,13 @@ async function hostText(
   model: ModelFolder['text'],
   files: ModelFolder['tokenizer'],
   place: string,
+  values = true,
 ): Promise<HostText | undefined> {
   if (!model) return undefined;
   if (!files)
     throw new UserError(`${folder} has a text encoder but no ${place}/: put its vocab.json and merges.txt there.`);
   return {
-    ...(await hostModel(model, new TextEncoder(model.config))),
+    ...(await hostModel(model, new TextEncoder(model.config), {values})),
     tokenizer: readTokenizer(files.folder),
     tokenizerOptions: files.options,
   };
@@ -86,21 +87,22 @@ async function hostText(
 async function hostUNet(
   unet: FolderModel<UNetConfig>,
   temporal: FolderModel<TemporalConfig> | undefined,
+  values: boolean,
 ): Promise<HostModel<UNetConfig>> {
-  if (!temporal) return hostModel(unet, new UNet(unet.config));
+  if (!temporal) return hostModel(unet, new UNet(unet.config), {values});
   const config = {...unet.config, temporal: temporal.config};
   const model = new UNet(config);
-  const spatial = await hostModel(unet, model, ({part}) => part === 'spatial');
-  const over = await hostModel(temporal, model, ({part}) => part === 'temporal');
+  const spatial = await hostModel(unet, model, {values, wanted: ({part}) => part === 'spatial'});
+  const over = await hostModel(temporal, model, {values, wanted: ({part}) => part === 'temporal'});
   return {config, weights: new Map([...spatial.weights, ...over.weights])};
 }
 
 async function hostModel<Config>(
   {config, file, pathOf}: Pick<FolderModel<Config>, 'config' | 'file' | 'pathOf'>,
   model: Block,
-  wanted?: (spec: WeightSpec) => boolean,
+  {wanted, values}: {wanted?: (spec: WeightSpec) => boolean; values: boolean},
 ): Promise<HostModel<Config>> {
-  const options = {pathOf, ...(wanted ? {wanted} : {})};
+  const options = {pathOf, values, ...(wanted ? {wanted} : {})};
   return {config, weights: await withSafetensors(file, open => readWeights(model.weightSpecs(), open, options))};
 }
 

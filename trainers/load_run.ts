@@ -21,12 +21,25 @@ export async function loadParent(from: string): Promise<LoadedModels> {
   return namesModelFolder(from) ? loadModelFolder(from) : loadRun(from);
 }
 
+/** The same with zeros for all weights, of which only names and shapes are read: for counting. */
+export async function loadParentShapes(from: string): Promise<LoadedModels> {
+  const models = namesModelFolder(from)
+    ? await loadModelFolder(from, {values: false})
+    : await loadRun(from, 'ema', {values: false});
+  return {...models, scaleFactor: models.scaleFactor ?? models.autoencoder?.config.scaleFactor ?? 1};
+}
+
 /**
  * Reads a run's latest whole checkpoint, or the one that `where` names.
  * @param which the averaged weights (what one samples from), or the trained ones
+ * @param options.values false: zeros under the names and shapes of the weights, which are not read
  * @throws UserError where there is no run or nothing whole in it.
  */
-export async function loadRun(where: string, which: 'ema' | 'raw' = 'ema'): Promise<LoadedRun> {
+export async function loadRun(
+  where: string,
+  which: 'ema' | 'raw' = 'ema',
+  {values = true}: {values?: boolean} = {},
+): Promise<LoadedRun> {
   const isCheckpoint = existsSync(path.join(where, 'state.json'));
   const folder = isCheckpoint ? path.dirname(path.dirname(path.resolve(where))) : where;
   const run = runFolderAt(folder);
@@ -36,13 +49,13 @@ export async function loadRun(where: string, which: 'ema' | 'raw' = 'ema'): Prom
     );
   const parts = ['weights', 'ema'] as const;
   const found = isCheckpoint
-    ? {path: where, state: await loadCheckpoint(where, {parts})}
-    : await loadLatest(run.checkpoints, {parts});
+    ? {path: where, state: await loadCheckpoint(where, {parts, values})}
+    : await loadLatest(run.checkpoints, {parts, values});
   if (!found) throw new UserError(`The run ${where} has no checkpoint yet: train it first.`);
   const {state} = found;
   const trained = (which === 'ema' ? state.ema : undefined) ?? state.weights;
   const common = {path: folder, checkpoint: found.path, step: state.step, stage: state.stage};
-  return {...common, ...contents(state, trained, await readFrozen(run.frozen))};
+  return {...common, ...contents(state, trained, await readFrozen(run.frozen, {values}))};
 }
 
 /** The checkpoint was written by this code and its hash checked: its configuration is one that the schema accepted. */

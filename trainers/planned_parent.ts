@@ -9,7 +9,7 @@ import {autoencoderPresets, textEncoderPresets, unetPresets} from '../src/models
 import {UserError} from '../src/platform/user_error.ts';
 import type {Frozen} from './frozen.ts';
 import type {LoadedModels} from './load_models.ts';
-import {loadParent} from './load_run.ts';
+import {loadParentShapes} from './load_run.ts';
 import {partsOfNone, trainedNetwork} from './networks.ts';
 import {takeOf} from './parent.ts';
 import type {HostModel, HostText} from './parts.ts';
@@ -44,7 +44,7 @@ async function planModels(
   plan: Plan,
   asked: Set<string>,
 ): Promise<{models: LoadedModels; origin: string}> {
-  if (existsSync(from)) return {models: await loadParent(from), origin: from};
+  if (existsSync(from)) return {models: await loadParentShapes(from), origin: from};
   if (asked.has(from)) throw new UserError(`${from} starts from itself: mend the "from" of the configurations.`);
   asked.add(from);
   const maker = configOf(from, plan.configs);

@@ -16,6 +16,18 @@ export type Initializer =
 export const zeros: Initializer = {kind: 'zeros'};
 export const ones: Initializer = {kind: 'ones'};
 
+let shapesOnly = false;
+
+/** While `action` runs, initial values are zeros that nobody computed: for counting what a model would need. */
+export async function withoutInitialValues<T>(action: () => Promise<T>): Promise<T> {
+  shapesOnly = true;
+  try {
+    return await action();
+  } finally {
+    shapesOnly = false;
+  }
+}
+
 /** The initial values of a weight of this shape, row-major. */
 export function initialValues(
   init: Initializer,
@@ -23,6 +35,7 @@ export function initialValues(
   at: {seed: number; path: string},
 ): Float32Array {
   const count = shape.reduce((product, size) => product * size, 1);
+  if (shapesOnly) return new Float32Array(count);
   const random = () => ({seed: at.seed, stream: streamOf(at.path), step: 0});
   switch (init.kind) {
     case 'zeros':

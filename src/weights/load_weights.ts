@@ -6,6 +6,7 @@ import * as tf from '../tf.ts';
 import {type Dtype, f32, type HostTensor} from './host_tensor.ts';
 import {holds} from './key_maps/layout.ts';
 import {fromTorch, torchShape} from './layouts.ts';
+import {zerosOf} from './zeros.ts';
 
 /** Named tensors that can be read one by one: an open safetensors file, or tensors in memory. */
 export interface WeightSource {
@@ -118,17 +119,20 @@ export interface HostWeight {
   readonly data: Float32Array;
 }
 
-/** The same weights without an engine: float32 values by path. @throws UserError listing every kind of key that does not fit. */
+/** The same weights without an engine: float32 values by path; zeros that take no memory without `values`. @throws UserError listing every kind of key that does not fit. */
 export async function readWeights(
   specs: readonly WeightSpec[],
   source: WeightSource,
-  options: KeyOptions & {allow?: {missing?: boolean; unexpected?: boolean}},
+  options: KeyOptions & {allow?: {missing?: boolean; unexpected?: boolean}; values?: boolean},
 ): Promise<Map<string, HostWeight>> {
   const report = matchKeys(specs, source, options);
   refuseMismatch(report, source.path, options.allow);
   const weights = new Map<string, HostWeight>();
-  for (const [name, {path, shape, layout}] of report.matched)
-    weights.set(path, {shape, layout, data: fromTorch(f32(await source.read(name)), shape, layout)});
+  const {values = true} = options;
+  for (const [name, {path, shape, layout}] of report.matched) {
+    const data = values ? fromTorch(f32(await source.read(name)), shape, layout) : zerosOf(shape);
+    weights.set(path, {shape, layout, data});
+  }
   return weights;
 }
 

@@ -26,6 +26,7 @@ const allowed: Record<string, readonly string[]> = {
     'src/diffusion',
     'src/random',
   ],
+  'src/memory': ['src/export', 'src/platform'],
   'src/golden': ['src/weights', 'src/models', 'src/layers', 'src/ops', 'src/diffusion', 'src/platform'],
   'src/config': ['src/platform', 'src/models', 'src/layers', 'src/diffusion', 'src/engine'],
   src: ['src/*'],
