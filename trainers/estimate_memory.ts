@@ -79,7 +79,10 @@ async function parentShapes(config: StageConfig): Promise<Frozen | undefined> {
 function withZeros(frozen: Frozen | undefined): Frozen | undefined {
   if (!frozen) return undefined;
   const {autoencoder, unet, conditions} = frozen;
-  const filled = <C, M extends HostModel<C>>(part: M | undefined, build: (config: C) => Block): M | undefined => {
+  const filled = <M extends HostModel<unknown>>(
+    part: M | undefined,
+    build: (config: M['config']) => Block,
+  ): M | undefined => {
     if (!part || part.weights.size > 0) return part;
     const entries = build(part.config)
       .weightSpecs()
@@ -128,7 +131,7 @@ function emptyBatch({data}: Pick<CommonConfig, 'data'>): VideoBatch {
     frames: new Uint8Array(b * t * h * w * 3),
     shape: [b, t, h, w, 3],
     keys: each(''),
-    captions: each('a caption'),
+    captions: each(''),
     fps: each(t === 1 ? 0 : (data.fps ?? 8)),
     labels: each({}),
     boxes: each([]),
