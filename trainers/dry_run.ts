@@ -43,6 +43,14 @@ export async function dryRun(config: StageConfig, options: DryRunOptions): Promi
   return sections.map(([title, text]) => `== ${title}\n${text}`).join('\n\n');
 }
 
+/** The networks of a configuration with their parameters, and the memory its stage will need; no shard is opened. */
+export async function inspectConfig(config: StageConfig, plan: Plan): Promise<string> {
+  const {frozen, origin} = await planParent(config, plan);
+  const networks = plannedNetworks(config, frozen ?? {});
+  const memory = memoryTable(networks, await estimateMemory(config, frozen));
+  return [`stage ${config.stage}, from ${origin}`, parametersTable(networks), memory].join('\n\n');
+}
+
 export interface PlannedNetwork {
   readonly name: string;
   readonly parameters: number;

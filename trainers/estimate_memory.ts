@@ -91,6 +91,8 @@ function withZeros(frozen: Frozen | undefined): Frozen | undefined {
   };
   return {
     ...frozen,
+    // Measured when the run starts.
+    scaleFactor: frozen.scaleFactor ?? 1,
     autoencoder: filled(autoencoder, model => new AutoencoderKL(model)),
     unet: filled(unet, model => new UNet(model)),
     conditions: filled(conditions, model => new ConditionEncoder(model)),

@@ -6,9 +6,11 @@ import path from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {parseConfig} from '../../src/config/load.ts';
 import * as tf from '../../src/tf.ts';
-import {loadParent} from '../../trainers/load_run.ts';
+import {writeSafetensors} from '../../src/weights/safetensors.ts';
+import {inspectModelFolder, inspectSafetensors} from '../../trainers/inspect_models.ts';
+import {loadParent, loadParentShapes} from '../../trainers/load_run.ts';
 import {freezeParent} from '../../trainers/parent.ts';
-import {specsOf, writeModelFolder} from '../helpers/model_folders.ts';
+import {randomTensors, specsOf, writeModelFolder} from '../helpers/model_folders.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'model-folder-'));
 beforeAll(async () => {
@@ -47,4 +49,26 @@ test('another target than that of the weights is refused', async () => {
   await expect(freezeParent(config('temporal', ', diffusion: {prediction: eps}'))).rejects.toThrow(
     'diffusion.prediction is eps',
   );
+});
+
+test('inspect counts each part and says what does not fit', async () => {
+  const text = await inspectModelFolder(path.join(folder, 'sd'));
+  const parameters = specsOf.unet().reduce((sum, {shape}) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  expect(text).toMatch(new RegExp(`unet +${parameters.toLocaleString('en')} +${specsOf.unet().length} +F16\n`));
+  expect(text).toContain('predicts v; scaled_linear');
+  const file = path.join(folder, 'sd', 'vae', 'diffusion_pytorch_model.safetensors');
+  expect(await inspectSafetensors(file)).toMatch(/single file of vae \(vae\), \d+ tensors/);
+  const other = await writeModelFolder(path.join(folder, 'broken'));
+  const tensors = randomTensors(specsOf.vae());
+  tensors.delete('quant_conv.bias');
+  await writeSafetensors(path.join(other, 'vae', 'diffusion_pytorch_model.safetensors'), tensors);
+  expect(await inspectModelFolder(other)).toContain('1 missing, 0 unexpected, 0 of the wrong shape (quant_conv.bias)');
+});
+
+test('a parent of shapes alone has the same names and shapes', async () => {
+  const [whole, shapes] = [await loadParent(path.join(folder, 'sd')), await loadParentShapes(path.join(folder, 'sd'))];
+  for (const name of ['unet', 'autoencoder', 'text'] as const) {
+    const shapesOf = (models: typeof whole) => [...models[name]!.weights].map(([key, {shape}]) => [key, shape]);
+    expect(shapesOf(shapes)).toEqual(shapesOf(whole));
+  }
 });
