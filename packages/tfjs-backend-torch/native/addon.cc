@@ -7,6 +7,7 @@
 
 #include "host_allocator.h"
 #include "ops/ops.h"
+#include "stream.h"
 
 namespace tfjs_torch {
 namespace {
@@ -25,9 +26,11 @@ napi_value initialise(napi_env env, napi_value exports) {
     installHostAllocator();
     auto state = std::make_unique<State>();
     state->device = chooseDevice();
+    chooseStream(state->device);
     Exports functions;
     for (const auto exporter : {exportStorage, exportUnary, exportBinary, exportReduce, exportShape, exportIndex, exportMatmul,
-                                exportConv, exportPool, exportNorm, exportImage, exportComplex, exportFused, exportOptimizer, exportRandom}) {
+                                exportConv, exportPool, exportNorm, exportImage, exportComplex, exportFused, exportOptimizer, exportRandom,
+                                exportGraph}) {
       exporter(functions);
     }
     for (const Export& function : functions) {

@@ -29,7 +29,7 @@ const wanted = process.env.TFJS_TORCH_DEVICE; // 'cpu' builds for the CPU althou
 const cudaInclude = torch.hasCuda && wanted !== 'cpu' ? findCudaInclude() : undefined;
 if (torch.hasCuda && wanted !== 'cpu' && !cudaInclude)
   console.log(
-    'This libtorch has CUDA, but no CUDA headers were found (the CUDA toolkit, or the wheels nvidia-cuda-runtime and nvidia-cuda-crt): building for CPU.',
+    'This libtorch has CUDA, but no CUDA headers were found (the CUDA toolkit, or the wheels nvidia-cuda-runtime, nvidia-cuda-nvrtc, nvidia-cuda-crt and nvidia-cuda-cccl): building for CPU.',
   );
 const device = cudaInclude ? 'cuda' : 'cpu';
 const outDir = join(packageRoot, 'build', `torch-${torch.version}-${device}`);
@@ -122,10 +122,10 @@ function findCudaInclude() {
   const nvidia = join(torch.root, '..', 'nvidia');
   if (!existsSync(nvidia)) return undefined;
   const includes = readdirSync(nvidia)
-    .map(name => join(nvidia, name, 'include'))
+    .flatMap(name => [join(nvidia, name, 'include'), join(nvidia, name, 'include', 'cccl')])
     .filter(path => existsSync(path));
-  // cuda_runtime.h of the wheels wants crt/, which is a wheel of its own.
-  return ['cuda_runtime_api.h', 'crt/host_config.h'].every(header =>
+  // cuda_runtime.h of the wheels wants crt/ and nv/, which are wheels of their own.
+  return ['cuda_runtime_api.h', 'nvrtc.h', 'crt/host_config.h', 'nv/target'].every(header =>
     includes.some(path => existsSync(join(path, header))),
   )
     ? includes

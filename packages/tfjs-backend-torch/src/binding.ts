@@ -51,6 +51,8 @@ export interface Native extends Unary, Binary, Reduce {
   threads(intraOp: number, blas: number): void;
   threadCounts(): [intraOp: number, blas: number];
   policy(precision: number): void;
+  /** For tests: computes with the GPU's kernels on the CPU, thread by thread. */
+  emulateKernels(on: boolean): void;
   device(): string;
   cudaBuilt(): boolean;
   configuration(): string;

@@ -1,5 +1,7 @@
-// Operations in one call each: norms, attention, gated activations, upsampling, mixing, and their gradients. On the CPU
-// GroupNorm and temporal attention are the loops of native/host; elsewhere, and for the rest, they are libtorch calls.
+// Operations in one call each: norms, attention, gated activations, upsampling, mixing, and their gradients. GroupNorm and
+// temporal attention are the loops of native/host on the CPU and the kernels of native/device on a GPU; shapes that those do
+// not take, and the rest, are libtorch calls.
+#include "by_kernels.h"
 #include "ops.h"
 #include "precision.h"
 
@@ -38,7 +40,10 @@ GroupNormOnDevice normalise(const GroupNormShape& s, const Tensor& x, const Tens
 Tensors groupNorm(const Tensor& given, const Tensor& gamma, const Tensor& beta, const MaybeTensor& scale,
                   const MaybeTensor& shift, int64_t groups, double epsilon, bool silu) {
   const GroupNormShape s = groupNormShape(given, groups);
-  if (given.is_cpu()) {
+  if (byKernels(given)) {
+    const Tensors result = groupNormByKernels(given, gamma, beta, scale, shift, groups, epsilon, silu);
+    if (!result.empty()) return result;
+  } else {
     const Tensor x = full(given);
     Tensor y = at::empty_like(x), stats = at::empty({s.n, groups, 2}, x.options());
     const GroupNormWeights weights{data(gamma), data(beta), scale ? data(*scale) : nullptr, shift ? data(*shift) : nullptr};
@@ -57,7 +62,10 @@ Tensors groupNormGrad(const Tensor& dyGiven, const Tensor& stats, const Tensor& 
                       bool parameters) {
   const GroupNormShape s = groupNormShape(given, groups);
   Tensors result;
-  if (given.is_cpu()) {
+  if (byKernels(given)) {
+    result = groupNormGradByKernels(dyGiven, stats, given, gamma, beta, scale, shift, groups, silu, parameters);
+    if (!result.empty()) return result;
+  } else {
     const Tensor x = full(given), dy = full(dyGiven);
     Tensor dx = at::empty_like(x), dgamma = at::empty_like(gamma), dbeta = at::empty_like(beta), dscale, dshift;
     if (scale) {
@@ -162,7 +170,8 @@ MaybeTensor windowMask(const Tensor& q, int64_t window) {
   return at::zeros({frames, frames}, q.options().dtype(at::kFloat)).masked_fill_(outside, -std::numeric_limits<float>::infinity());
 }
 Tensors temporalAttention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads, int64_t window) {
-  if (!q.is_cpu()) {
+  if (byKernels(q)) {
+    if (temporalAttentionByKernelsTakes(q, heads)) return {temporalAttentionByKernels(q, k, v, heads, window), at::empty({0}, q.options())};
     Tensors result = attention(pixelsFirst(q), pixelsFirst(k), pixelsFirst(v), windowMask(q, window), heads, false);
     return {framesFirst(result[0], q), result[1]};
   }
@@ -174,7 +183,8 @@ Tensors temporalAttention(const Tensor& q, const Tensor& k, const Tensor& v, int
 }
 Tensors temporalAttentionGrad(const Tensor& dy, const Tensor& y, const Tensor& saved, const Tensor& q, const Tensor& k,
                               const Tensor& v, int64_t heads, int64_t window) {
-  if (!q.is_cpu()) {
+  if (byKernels(q)) {
+    if (temporalAttentionByKernelsTakes(q, heads)) return temporalAttentionGradByKernels(dy, q, k, v, heads, window);
     Tensors result = attentionGrad(pixelsFirst(dy), pixelsFirst(y), saved, pixelsFirst(q), pixelsFirst(k), pixelsFirst(v),
                                    windowMask(q, window), heads, false);
     for (Tensor& gradient : result) gradient = framesFirst(gradient, q);

@@ -19,5 +19,6 @@ void exportComplex(Exports& exports);
 void exportFused(Exports& exports);
 void exportOptimizer(Exports& exports);
 void exportRandom(Exports& exports);
+void exportGraph(Exports& exports);
 
 }  // namespace tfjs_torch

@@ -8,6 +8,8 @@
 #include <ATen/Version.h>
 
 #include "../host_allocator.h"
+#include "../device/launch.h"
+#include "../stream.h"
 #include "../threads.h"
 #include "precision.h"
 
@@ -88,6 +90,7 @@ struct PendingRead {
   napi_deferred deferred;
   napi_ref array;
   Tensor tensor;
+  Stream stream;
   HostBytes into;
   std::string error;
 };
@@ -95,6 +98,7 @@ void executeRead(napi_env, void* data) {
   auto& pending = *static_cast<PendingRead*>(data);
   try {
     c10::InferenceMode guard;
+    const OnStream on(pending.stream);
     copyOut(pending.tensor, pending.into.data, pending.into.length * bytesPerElement(pending.into.type));
   } catch (const std::exception& error) {
     pending.error = error.what();
@@ -129,6 +133,7 @@ napi_value readAsync(napi_env env, napi_callback_info info) {
     auto pending = std::make_unique<PendingRead>();
     pending->tensor = Arg<Tensor>::from(call, argv[0]);
     pending->into = Arg<HostBytes>::from(call, argv[1]);
+    pending->stream = currentStream(call.state.device);
     checkNapi(napi_create_reference(env, argv[1], 1, &pending->array), "the array");
     checkNapi(napi_create_promise(env, &pending->deferred, &promise), "a promise");
     napi_create_string_utf8(env, "tfjs-backend-torch read", NAPI_AUTO_LENGTH, &name);
@@ -194,6 +199,7 @@ void policy(Call&, int64_t code) {
   if (code < 0 || code > 2) argumentError("a precision code from 0 to 2");
   setPrecision(static_cast<Precision>(code));
 }
+void emulateKernels(Call&, bool on) { setEmulating(on); }
 std::string device(Call& call) { return call.state.device.str(); }
 bool cudaBuilt(Call&) { return at::hasCUDA(); }
 std::string configuration(Call&) { return at::show_config(); }
@@ -218,6 +224,7 @@ void exportStorage(Exports& exports) {
       bind<threads>("threads"),
       bind<threadCounts>("threadCounts"),
       bind<policy>("policy"),
+      bind<emulateKernels>("emulateKernels"),
       bind<device>("device"),
       bind<cudaBuilt>("cudaBuilt"),
       bind<configuration>("configuration"),

@@ -1,8 +1,7 @@
 // Philox4x32-10 normals (Salmon et al. 2011, Box-Muller in float64): plain arithmetic that a host and a device compiler
 // both take. Compiled without contraction to fused multiply-adds, so that the bytes are the same everywhere.
 #pragma once
-#include <cmath>
-#include <cstdint>
+#include "thread.h"
 
 namespace tfjs_torch {
 
@@ -12,7 +11,7 @@ struct PhiloxAt {
   uint64_t offset;
 };
 
-inline void philoxBlock(const PhiloxAt& at, uint32_t block, uint32_t out[4]) {
+TFJS_DEVICE void philoxBlock(const PhiloxAt& at, uint32_t block, uint32_t out[4]) {
   uint32_t x0 = block, x1 = at.step, x2 = static_cast<uint32_t>(at.stream), x3 = static_cast<uint32_t>(at.stream >> 32);
   uint32_t k0 = static_cast<uint32_t>(at.seed), k1 = static_cast<uint32_t>(at.seed >> 32);
   for (int round = 0; round < 10; round++) {
@@ -32,7 +31,7 @@ inline void philoxBlock(const PhiloxAt& at, uint32_t block, uint32_t out[4]) {
 }
 
 // ln((word + 1) / 2^32) by exponent and the series of artanh.
-inline double logOfFraction(uint32_t word) {
+TFJS_DEVICE double logOfFraction(uint32_t word) {
   if (word == 0xffffffffu) return 0;
   uint32_t bits = word + 1;
   int exponent = 0;
@@ -51,7 +50,7 @@ inline double logOfFraction(uint32_t word) {
   return exponent * 0.6931471805599453 + 2 * (z + z * w * sum);
 }
 // sin(t) / t and cos(t) from x = t^2, |t| <= pi/4.
-inline double sineOver(double x) {
+TFJS_DEVICE double sineOver(double x) {
   double sum = 1.0 / 355687428096000.0;
   sum = sum * x - 1.0 / 1307674368000.0;
   sum = sum * x + 1.0 / 6227020800.0;
@@ -62,7 +61,7 @@ inline double sineOver(double x) {
   sum = sum * x - 1.0 / 6.0;
   return 1 + x * sum;
 }
-inline double cosineOf(double x) {
+TFJS_DEVICE double cosineOf(double x) {
   double sum = -1.0 / 6402373705728000.0;
   sum = sum * x + 1.0 / 20922789888000.0;
   sum = sum * x - 1.0 / 87178291200.0;
@@ -76,8 +75,8 @@ inline double cosineOf(double x) {
 }
 
 // The normals of one pair of words.
-inline void boxMuller(uint32_t a, uint32_t b, float& first, float& second) {
-  const double radius = std::sqrt(-2 * logOfFraction(a));
+TFJS_DEVICE void boxMuller(uint32_t a, uint32_t b, float& first, float& second) {
+  const double radius = sqrt(-2 * logOfFraction(a));
   const uint32_t quarter = (b + 0x20000000u) >> 30;
   const double rest = static_cast<int32_t>(b << 2) / 4294967296.0 * 1.5707963267948966, x = rest * rest;
   const double sine = rest * sineOver(x), cosine = cosineOf(x);
@@ -86,7 +85,37 @@ inline void boxMuller(uint32_t a, uint32_t b, float& first, float& second) {
   second = static_cast<float>(radius * (quarter >= 2 ? -s : s));
 }
 
-// Elements offset .. offset + count - 1 of the draw.
+// The normals that have a place in `out`: elements at.offset .. at.offset + count - 1 of the draw, block 0 holding the first.
+TFJS_DEVICE void philoxQuad(const PhiloxAt& at, int64_t block, int64_t count, float* out) {
+  const int64_t first = static_cast<int64_t>(at.offset / 4), skip = static_cast<int64_t>(at.offset % 4);
+  uint32_t words[4];
+  float normals[4];
+  philoxBlock(at, static_cast<uint32_t>(first + block), words);
+  boxMuller(words[0], words[1], normals[0], normals[1]);
+  boxMuller(words[2], words[3], normals[2], normals[3]);
+  for (int i = 0; i < 4; i++) {
+    const int64_t element = 4 * block + i - skip;
+    if (element >= 0 && element < count) out[element] = normals[i];
+  }
+}
+
+// A thread makes four; the step is read on the device, so that a recorded graph draws anew at each replay.
+struct PhiloxNormals {
+  PhiloxAt position;  // its step is not read
+  const int32_t* step;
+  int64_t count;
+  float* out;
+
+  TFJS_DEVICE void operator()(const Thread& at) const {
+    PhiloxAt now = position;
+    now.step = static_cast<uint32_t>(*step);
+    philoxQuad(now, at.block() * at.threads() + at.thread(), count, out);
+  }
+};
+
+#ifndef __CUDACC_RTC__
+// The same for the host's threads.
 void philoxNormals(const PhiloxAt& at, int64_t count, float* out);
+#endif
 
 }  // namespace tfjs_torch

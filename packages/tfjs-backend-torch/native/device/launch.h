@@ -1,0 +1,37 @@
+// Starts a kernel of this folder: on a GPU as NVRTC compiled it, on the host in the emulator.
+#pragma once
+#include <string>
+#include <type_traits>
+
+#include <c10/core/Device.h>
+
+#include "emulator.h"
+
+namespace tfjs_torch {
+
+struct LaunchShape {
+  int64_t blocks;
+  int threads;
+  size_t sharedBytes = 0;
+};
+
+// `type` names the kernel for NVRTC: K itself, or an instance with K's members. Compiled at first use, then kept in the
+// process and on disk.
+void launchOnDevice(const std::string& type, void* kernel, LaunchShape shape);
+
+template <class K>
+void launch(c10::Device device, const std::string& type, K kernel, LaunchShape shape) {
+  static_assert(std::is_trivially_copyable_v<K> && sizeof(K) <= 4096, "a launch takes up to 4 KiB of arguments");
+  if (shape.blocks == 0) return;
+  if (device.is_cpu()) {
+    emulate(shape.blocks, shape.threads, shape.sharedBytes, [&](const Thread& at) { kernel(at); });
+  } else {
+    launchOnDevice(type, &kernel, shape);
+  }
+}
+
+// Whether tensors on the CPU go through the emulator instead of the host's loops: for tests.
+bool emulating();
+void setEmulating(bool on);
+
+}  // namespace tfjs_torch

@@ -1,0 +1,189 @@
+// The GPU's hand-written kernels, run on the CPU thread by thread, against the host's loops: values and gradients, in float32
+// and in bf16, over the shapes where their index arithmetic differs. What this leaves to a GPU is NVRTC and the launch.
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {native} from '../../packages/tfjs-backend-torch/src/binding.ts';
+import {isBuilt} from '../../packages/tfjs-backend-torch/src/built.ts';
+import {openEngine} from '../../src/engine/index.ts';
+import * as ops from '../../src/ops/index.ts';
+import {normals} from '../../src/random/index.ts';
+import * as tf from '../../src/tf.ts';
+
+type F = (...inputs: tf.Tensor[]) => tf.Tensor;
+const epsilon = 1e-5;
+const norm =
+  (groups: number, silu = true): F =>
+  (x, gamma, beta, scale, shift) =>
+    ops.groupNorm(x!, gamma!, beta!, {
+      groups,
+      epsilon,
+      silu,
+      ...(scale && shift ? {scaleShift: {scale, shift}} : {}),
+    });
+const withWeights = (shape: number[], modulated = false) => {
+  const [n, c] = [shape[0]!, shape.at(-1)!];
+  return [
+    shape,
+    [c],
+    [c],
+    ...(modulated
+      ? [
+          [n, c],
+          [n, c],
+        ]
+      : []),
+  ];
+};
+const overTime =
+  (heads: number, window?: number): F =>
+  (q, k, v) =>
+    ops.temporalAttention(q!, k!, v!, window === undefined ? {heads} : {heads, window});
+const three = (shape: number[]) => [shape, shape, shape];
+
+const cases: Record<string, [shapes: number[][], f: F]> = {
+  'GroupNorm, 4 channels a thread': [withWeights([2, 5, 7, 32]), norm(8)],
+  'GroupNorm, 2 channels a thread, without silu': [withWeights([3, 4, 5, 6]), norm(3, false)],
+  'GroupNorm, 1 channel a thread, groups across threads': [withWeights([1, 3, 3, 15]), norm(5)],
+  'GroupNorm over time, many chunks of an uneven number of rows': [withWeights([1, 3, 31, 33, 8]), norm(2)],
+  'GroupNorm, a thread with several groups': [withWeights([2, 3, 3, 64]), norm(32)],
+  'GroupNorm with scale and shift': [withWeights([2, 5, 5, 24], true), norm(4)],
+  'GroupNorm of one row': [withWeights([2, 1, 1, 16]), norm(4)],
+  'GroupNorm of values far from zero': [
+    withWeights([1, 9, 9, 8]),
+    (x, g, b) => norm(2)(tf.add(tf.mul(x!, 0.1), 50), g!, b!),
+  ],
+  'attention over 8 frames, heads of 16': [three([1, 8, 5, 32]), overTime(2)],
+  'attention over 3 frames, heads of 6: threads without channels': [three([2, 3, 7, 18]), overTime(3)],
+  'attention over 2 frames, heads of 5': [three([1, 2, 3, 5]), overTime(1)],
+  'attention over 8 frames within a window': [three([1, 8, 3, 8]), overTime(1, 2)],
+  'attention over 8 frames, heads of 64': [three([1, 8, 2, 128]), overTime(2)],
+};
+
+function inputsOf(shapes: number[][]): tf.Tensor[] {
+  return shapes.map((shape, i) => {
+    const values = normals({seed: 3, stream: 41, step: i}, tf.util.sizeFromShape(shape));
+    return tf.tensor(values, shape, 'float32');
+  });
+}
+function valueAndGradients(shapes: number[][], f: F): Float32Array[] {
+  return tf.tidy(() => {
+    const inputs = inputsOf(shapes);
+    const [weights] = inputsOf([shapes[0]!].map(shape => [...shape, 2]));
+    const loss = (...xs: tf.Tensor[]) => {
+      const y = f(...xs);
+      return tf.sum(tf.mul(y, tf.reshape(tf.slice(tf.reshape(weights!, [-1]), [0], [y.size]), y.shape)));
+    };
+    return [f(...inputs), ...tf.grads(loss)(inputs)].map(x => Float32Array.from(x.dataSync()));
+  });
+}
+function emulated<T>(run: () => T): T {
+  native().emulateKernels(true);
+  try {
+    return run();
+  } finally {
+    native().emulateKernels(false);
+  }
+}
+/** Over the larger of 1 and the largest value. */
+function difference(a: Float32Array, b: Float32Array): number {
+  const scale = b.reduce((most, x) => Math.max(most, Math.abs(x)), 1);
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  return (
+    a.reduce((most, x, i) => (Number.isNaN(x) ? Number.POSITIVE_INFINITY : Math.max(most, Math.abs(x - b[i]!))), 0) /
+    scale
+  );
+}
+
+describe.skipIf(!isBuilt())("the GPU's kernels on the CPU", () => {
+  beforeAll(async () => {
+    await openEngine('torch');
+  });
+
+  for (const [name, [shapes, f]] of Object.entries(cases)) {
+    test(name, () => {
+      const expected = valueAndGradients(shapes, f);
+      const actual = emulated(() => valueAndGradients(shapes, f));
+      for (const [i, values] of actual.entries())
+        expect(difference(values, expected[i]!), `result ${i}`).toBeLessThan(5e-5);
+    });
+  }
+
+  describe('in bf16', () => {
+    beforeAll(async () => {
+      await openEngine('torch', {precision: 'bf16'});
+    });
+    afterAll(async () => {
+      await openEngine('torch');
+    });
+    // A product gives bf16, which the kernels then read and write.
+    const low: Record<string, [number[][], F]> = {
+      'GroupNorm, 8 channels a thread': [
+        [[2, 4, 5, 32], [32], [32], [32, 32]],
+        (x, g, b, w) => norm(4)(tf.reshape(tf.matMul(tf.reshape(x!, [-1, 32]), w!), [2, 4, 5, 32]), g!, b!),
+      ],
+      'attention over 8 frames': [
+        [
+          [1, 8, 4, 32],
+          [32, 32],
+        ],
+        (x, w) => {
+          const q = tf.reshape(tf.matMul(tf.reshape(x!, [-1, 32]), w!), [1, 8, 4, 32]);
+          return overTime(2)(q, q, q);
+        },
+      ],
+    };
+    for (const [name, [shapes, f]] of Object.entries(low)) {
+      test(name, () => {
+        const expected = valueAndGradients(shapes, f);
+        const actual = emulated(() => valueAndGradients(shapes, f));
+        for (const [i, values] of actual.entries())
+          expect(difference(values, expected[i]!), `result ${i}`).toBeLessThan(2e-2);
+      });
+    }
+  });
+
+  test('Philox: the same bytes at every offset, the step read from the tensor', () => {
+    for (const [count, offset] of [
+      [1, 0],
+      [1023, 0],
+      [4099, 3],
+      [7, 4_000_000_001],
+    ] as const) {
+      const draw = () =>
+        tf.tidy(() =>
+          Array.from(
+            ops.philoxNormal([count], {seed: 2 ** 40 + 7, stream: 9, step: tf.scalar(5, 'int32'), offset}).dataSync(),
+          ),
+        );
+      expect(emulated(draw)).toEqual(draw());
+    }
+  });
+
+  test('AdamW: many parameters of many sizes, clipping, averages, decay; nothing written where a gradient is not finite', () => {
+    const sizes = [...Array.from({length: 70}, (_, i) => i + 1), 20_000, 8192, 1];
+    const step = (bad: boolean) =>
+      tf.tidy(() => {
+        const at = (i: number, k: number) => tf.tensor1d(normals({seed: 4, stream: 50 + k, step: i}, sizes[i]!));
+        const slots = sizes.map((_, i) => ({
+          variable: tf.variable(at(i, 0)),
+          gradient: bad && i === 71 ? tf.div(at(i, 1), 0) : at(i, 1),
+          m: tf.variable(at(i, 2)),
+          v: tf.variable(tf.square(at(i, 3))),
+          ema: tf.variable(at(i, 4)),
+          decay: i % 3 !== 0,
+        }));
+        const options = {learningRate: 1e-2, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, step: 3};
+        const norm = ops.adamWStep(slots, {...options, emaDecay: 0.9, clipNorm: 5, gradScale: 0.5});
+        const result = slots.flatMap(({variable, m, v, ema}) =>
+          [variable, m, v, ema].map(x => Float32Array.from(x.dataSync())),
+        );
+        for (const slot of slots) tf.dispose([slot.variable, slot.m, slot.v, slot.ema]);
+        return [Float32Array.from(norm.dataSync()), ...result];
+      });
+    const [expected, actual] = [step(false), emulated(() => step(false))];
+    for (const [i, values] of actual.entries())
+      expect(difference(values, expected[i]!), `result ${i}`).toBeLessThan(1e-6);
+    const [, ...kept] = emulated(() => step(true));
+    const [, ...untouched] = step(true);
+    expect(kept).toEqual(untouched);
+  });
+});
