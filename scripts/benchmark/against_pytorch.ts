@@ -1,5 +1,5 @@
 // A training step of our UNet beside PyTorch's on the same weights and batch, as JSON:
-//   node --import tsx scripts/benchmark/against_pytorch.ts [--sizes tiny,small] [--rounds 5] [--steps 3] [--python python3]
+//   node --import tsx scripts/benchmark/against_pytorch.ts [--sizes tiny,small] [--rounds 5] [--steps 3] [--python python3] [--threads 1,2]
 // Each side first finds its best setting (threads; for PyTorch the memory layout too); then they take turns. Ratios are of
 // medians, and of the fastest steps for a machine that has other work; none is printed where the first losses differ by
 // more than 1e-4.
@@ -8,7 +8,7 @@ import {availableParallelism, cpus, tmpdir} from 'node:os';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
 import {caseOf, type SizeName, writeCase} from './cases.ts';
-import {median, startWorker, type Worker} from './worker.ts';
+import {median, ourSide, pytorchSide, type Worker} from './worker.ts';
 
 const {values: options} = parseArgs({
   options: {
@@ -16,23 +16,17 @@ const {values: options} = parseArgs({
     rounds: {type: 'string', default: '5'},
     steps: {type: 'string', default: '3'},
     python: {type: 'string', default: 'python3'},
+    threads: {type: 'string'},
   },
 });
-const here = import.meta.dirname;
 const [rounds, stepsPerTurn] = [Number(options.rounds), Number(options.steps)];
-const threadCounts = [...new Set([1, availableParallelism()])];
+const threadCounts = options.threads
+  ? options.threads.split(',').map(Number)
+  : [...new Set([1, availableParallelism()])];
 
-const ours = (folder: string, threads: number) =>
-  startWorker(process.execPath, ['--import', 'tsx', path.join(here, 'ours.ts'), folder, 'torch', String(threads)]);
+const ours = (folder: string, threads: number) => ourSide(folder, '--threads', String(threads));
 const theirs = (folder: string, threads: number, layout: string) =>
-  startWorker(options.python, [
-    path.join(here, 'pytorch.py'),
-    folder,
-    '--threads',
-    String(threads),
-    '--layout',
-    layout,
-  ]);
+  pytorchSide(options.python, folder, '--threads', String(threads), '--layout', layout);
 
 /** Starts each candidate in turn, and again the one with the fastest step after the first three. */
 async function best(candidates: (() => Promise<Worker>)[]): Promise<Worker> {
@@ -91,7 +85,10 @@ async function compare(size: SizeName): Promise<object> {
 }
 
 const results: object[] = [];
-for (const size of options.sizes.split(',')) results.push(await compare(size as SizeName));
+for (const size of options.sizes.split(',')) {
+  console.error(`${size} ...`);
+  results.push(await compare(size as SizeName));
+}
 const round = (_: string, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(5)) : value);
 const machine = {cpu: cpus()[0]?.model, processors: availableParallelism(), node: process.version};
 console.log(JSON.stringify({...machine, date: new Date().toISOString().slice(0, 10), results}, round, 1));

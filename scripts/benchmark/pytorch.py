@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """PyTorch's side of the benchmark: loads case.json, weights.safetensors and batch.safetensors from a folder, then answers each
 line `steps N` on standard input with one line of JSON: milliseconds (by the clock, and of processors) and losses of N training steps (temporal layers trained,
-everything spatial frozen, AdamW). Started by run.ts."""
+everything spatial frozen, AdamW). Started by against_pytorch.ts and gpu.ts."""
 import argparse
 import contextlib
 import json

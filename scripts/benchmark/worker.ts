@@ -1,5 +1,6 @@
 // One side of a comparison as a process of its own that does steps when told to.
 import {type ChildProcessWithoutNullStreams, spawn} from 'node:child_process';
+import path from 'node:path';
 import {createInterface} from 'node:readline';
 
 export interface Steps {
@@ -55,3 +56,9 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[sorted.length >> 1] ?? Number.NaN;
 }
+
+/** Both programs of a comparison, started with the same flags. */
+export const ourSide = (folder: string, ...flags: string[]) =>
+  startWorker(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, 'ours.ts'), folder, ...flags]);
+export const pytorchSide = (python: string, folder: string, ...flags: string[]) =>
+  startWorker(python, [path.join(import.meta.dirname, 'pytorch.py'), folder, ...flags]);

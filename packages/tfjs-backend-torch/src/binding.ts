@@ -48,6 +48,8 @@ export interface Native extends Unary, Binary, Reduce {
   resetPeak(): void;
   emptyCache(): void;
   live(): number;
+  /** Copies of weights in another type or layout that were made so far, in this thread. */
+  weightCopies(): number;
   threads(intraOp: number, blas: number): void;
   threadCounts(): [intraOp: number, blas: number];
   policy(precision: number): void;

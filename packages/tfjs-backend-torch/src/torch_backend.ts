@@ -56,6 +56,8 @@ export interface EngineStats {
   hostWriteBytes: number;
   /** Reads of tensors by the host. */
   hostReads: number;
+  /** Copies of weights in the type and layout of products and convolutions: one per weight and step, none where frozen. */
+  weightCopies: number;
 }
 
 /** TFJS_TORCH_CHECK=1 compares every result's shape with what its kernel promised; the tests run with it. */
@@ -259,7 +261,7 @@ export class TorchBackend extends KernelBackend {
 /** Counters of the process, and the allocator's figures. */
 export function readStats(addon: Native): EngineStats {
   const [allocated, reserved, peak] = addon.memory();
-  return {allocated, reserved, peak, ...counters};
+  return {allocated, reserved, peak, ...counters, weightCopies: addon.weightCopies()};
 }
 
 function hostArray(data: TorchData): Float32Array | Int32Array | Uint8Array {

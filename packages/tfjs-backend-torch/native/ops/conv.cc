@@ -2,6 +2,7 @@
 // has it, read by libtorch as channels_last memory without a copy; filters are [spatial..., in / groups, out].
 #include "activation.h"
 #include "precision.h"
+#include "prepared.h"
 
 namespace tfjs_torch {
 namespace {
@@ -84,7 +85,7 @@ Tensor forward(const Tensor& x, const Tensor& weight, const MaybeTensor& bias, c
   const Padding padding = paddingOf({kernel, stride, dilation, before, out}, spatial(input.sizes()));
   if (padding.needsExtra) input = at::constant_pad_nd(input, padding.extra, 0);
   input = input.contiguous(formatOf(input, channelsLast));
-  const Tensor filter = forMatmul(weight).contiguous(formatOf(input, channelsLast));
+  const Tensor filter = prepared(weight, typeForMatmul(weight), formatOf(input, channelsLast));
   c10::optional<Tensor> offset;
   const bool perChannel = bias && bias->dim() == 1 && bias->size(0) == filter.size(0);
   if (perChannel) offset = bias->to(filter.scalar_type());
@@ -143,7 +144,7 @@ Tensor inputGradient(const Tensor& dyGiven, const Tensor& weight, const Ints& sh
   }
   const Ints kernel = spatial(weight.sizes()), out = spatial(dy.sizes());
   const Padding padding = paddingOf({kernel, stride, dilation, before, out}, spatial(inputShape));
-  const Tensor filter = forMatmul(weight).contiguous(formatOf(dy, channelsLast));
+  const Tensor filter = prepared(weight, typeForMatmul(weight), formatOf(dy, channelsLast));
   // Only the shape and layout of the input are read.
   const Tensor input = at::empty(padded(inputShape, padding), filter.options(), formatOf(dy, channelsLast));
   Tensor dx = backward(dy, input, filter, padding, stride, dilation, groups, true);

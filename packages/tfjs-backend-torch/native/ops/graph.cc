@@ -1,6 +1,7 @@
 // CUDA graphs: what is done between begin and end is recorded and replayed with one call. All graphs of a thread share one
 // memory pool; they run one after another.
 #include "ops.h"
+#include "prepared.h"
 
 #ifdef TFJS_TORCH_CUDA
 #include <map>
@@ -37,9 +38,11 @@ void graphBegin(Call& call) {
   // Other threads (reads under way in workers) go on with calls that this thread may not make.
   graph->capture_begin(*graphs().pool, cudaStreamCaptureModeThreadLocal);
   graphs().recording = std::move(graph);
+  beginGraphCopies();
 }
 double graphEnd(Call&) {
   TORCH_CHECK(graphs().recording, "no graph is being recorded");
+  endGraphCopies();
   auto graph = std::move(graphs().recording);
   graph->capture_end();
   const int64_t number = graphs().next++;
@@ -48,6 +51,7 @@ double graphEnd(Call&) {
 }
 // After an error: whatever was recorded is dropped.
 void graphAbort(Call&) {
+  endGraphCopies();
   auto graph = std::move(graphs().recording);
   if (!graph) return;
   try {
@@ -56,7 +60,10 @@ void graphAbort(Call&) {
     // The recording was broken off by the error that is on its way to the caller.
   }
 }
-void graphReplay(Call&, int64_t number) { graphOf(number).replay(); }
+void graphReplay(Call&, int64_t number) {
+  graphOf(number).replay();
+  forgetAllCopies();
+}
 void graphRelease(Call&, int64_t number) {
   graphOf(number);
   graphs().recorded.erase(number);

@@ -2,13 +2,14 @@
 #include "activation.h"
 #include "../threads.h"
 #include "precision.h"
+#include "prepared.h"
 
 namespace tfjs_torch {
 namespace {
 
 // a [A, M, K], b [B, K, N] (before transposition), A and B equal or one of them 1; or any batches that broadcast.
 Tensor product(const Tensor& left, const Tensor& right, bool transposeA, bool transposeB) {
-  const Tensor a = forMatmul(left), b = forMatmul(right);
+  const Tensor a = forMatmul(left), b = prepared(right, typeForMatmul(right), at::MemoryFormat::Contiguous);
   const bool rowsJoined = a.dim() == 3 && b.dim() == 3 && b.size(0) == 1;
   const int64_t rows = a.size(transposeA ? -1 : -2) * (rowsJoined ? a.size(0) : 1);
   const SmallProduct threads(rows, b.size(transposeB ? -2 : -1), a.size(transposeA ? -2 : -1));

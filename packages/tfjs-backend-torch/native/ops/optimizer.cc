@@ -1,6 +1,7 @@
 // One AdamW step for all parameters, in place (Loshchilov and Hutter 2019), with global-norm clipping and averages.
 #include "by_kernels.h"
 #include "ops.h"
+#include "prepared.h"
 
 #include "../host/adamw.h"
 
@@ -18,6 +19,9 @@ Tensor adamW(const Tensor& scalars, const Tensors& variables, const Tensors& gra
     TORCH_CHECK(fits(variables[i]) && gradients[i].numel() == variables[i].numel() && fits(m[i]) && fits(v[i]) && (ema.empty() || fits(ema[i])),
                 "slot ", i, ": the variable has shape ", variables[i].sizes(), ", the gradient ", gradients[i].sizes(),
                 "; all tensors of a slot are float32 of one size");
+  }
+  for (const Tensors* written : {&variables, &m, &v, &ema}) {
+    for (const Tensor& x : *written) forgetCopies(x);
   }
   if (byKernels(scalars)) return adamWByKernels(scalars, variables, gradients, m, v, ema, decay);
   std::vector<AdamWSlot> slots;

@@ -9,12 +9,15 @@ enum class Precision { fp32, tf32, bf16 };
 Precision precision();
 void setPrecision(Precision precision);
 
-// What a matrix product or convolution reads: float32 as it is, or rounded to bf16 by the policy.
-inline at::Tensor forMatmul(const at::Tensor& x) {
-  if (precision() == Precision::bf16 && x.scalar_type() == at::kFloat) return x.to(at::kBFloat16);
-  if (precision() != Precision::bf16 && x.scalar_type() == at::kBFloat16) return x.to(at::kFloat);
-  if (x.scalar_type() == at::kBool) return x.to(at::kInt);
-  return x;
+// The type in which a matrix product or convolution reads x: float32 as it is, or rounded to bf16 by the policy.
+inline at::ScalarType typeForMatmul(const at::Tensor& x) {
+  switch (x.scalar_type()) {
+    case at::kFloat:
+    case at::kBFloat16: return precision() == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+    case at::kBool: return at::kInt;
+    default: return x.scalar_type();
+  }
 }
+inline at::Tensor forMatmul(const at::Tensor& x) { return x.to(typeForMatmul(x)); }
 
 }  // namespace tfjs_torch

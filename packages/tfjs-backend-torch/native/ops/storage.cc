@@ -12,6 +12,7 @@
 #include "../stream.h"
 #include "../threads.h"
 #include "precision.h"
+#include "prepared.h"
 
 #ifdef TFJS_TORCH_CUDA
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -156,12 +157,16 @@ napi_value readAsync(napi_env env, napi_callback_info info) {
 
 // The same storage under another shape of the same size: the one result that shares memory on purpose.
 double view(Call& call, const Tensor& x, const Ints& shape) { return call.state.table.add(x.view(shape)); }
-void release(Call& call, int64_t handle) { call.state.table.release(static_cast<uint32_t>(handle)); }
+void release(Call& call, int64_t handle) {
+  releaseCopies(call.state.table.get(static_cast<uint32_t>(handle)));
+  call.state.table.release(static_cast<uint32_t>(handle));
+}
 Tensor clone(const Tensor& x) { return x.clone(); }
 // Overwrites `target`'s values; its storage stays where it is.
 void assign(Call&, const Tensor& target, const Tensor& source) {
   TORCH_CHECK(target.numel() == source.numel(), "assign: ", target.sizes(), " cannot take the values of ", source.sizes());
   const Tensor to = target;
+  forgetCopies(to);
   to.copy_(source.view(target.sizes()));
 }
 
@@ -192,6 +197,7 @@ void emptyCache(Call& call) {
 #endif
   emptyHostCache();
 }
+double weightCopies(Call&) { return static_cast<double>(copiesMade()); }
 double live(Call& call) { return call.state.table.live(); }
 void threads(Call&, int64_t intraOp, int64_t blas) { setThreads(intraOp, blas); }
 std::vector<double> threadCounts(Call&) { return {static_cast<double>(intraOpThreads()), static_cast<double>(blasThreads())}; }
@@ -221,6 +227,7 @@ void exportStorage(Exports& exports) {
       bind<resetPeak>("resetPeak"),
       bind<emptyCache>("emptyCache"),
       bind<live>("live"),
+      bind<weightCopies>("weightCopies"),
       bind<threads>("threads"),
       bind<threadCounts>("threadCounts"),
       bind<policy>("policy"),

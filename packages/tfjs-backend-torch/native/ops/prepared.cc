@@ -1,0 +1,101 @@
+// A table by storage. Its entries hold the storage weakly: an address is not used again while they do.
+#include "prepared.h"
+
+#include <unordered_map>
+#include <vector>
+
+namespace tfjs_torch {
+namespace {
+
+struct Copy {
+  std::vector<int64_t> sizes, strides;
+  int64_t offset;
+  at::ScalarType type;
+  at::MemoryFormat format;
+  int64_t uses = 0;
+  at::Tensor tensor;  // undefined while it is not kept
+
+  bool isOf(const at::Tensor& x, at::ScalarType wanted, at::MemoryFormat layout) const {
+    return type == wanted && format == layout && offset == x.storage_offset() && x.sizes() == at::IntArrayRef(sizes) &&
+           x.strides() == at::IntArrayRef(strides);
+  }
+};
+struct Entry {
+  c10::weak_intrusive_ptr<c10::StorageImpl> storage;
+  std::vector<Copy> copies;
+};
+using Table = std::unordered_map<const c10::StorageImpl*, Entry>;
+
+struct Tables {
+  Table outside, inGraph;
+  bool recording = false;
+  int64_t made = 0;
+  size_t purgeAt = 4096;
+};
+Tables& tables() {
+  thread_local Tables own;
+  return own;
+}
+
+Copy& copyOf(Table& table, const at::Tensor& x, at::ScalarType type, at::MemoryFormat format) {
+  const c10::StorageImpl* impl = x.storage().unsafeGetStorageImpl();
+  auto found = table.find(impl);
+  if (found == table.end()) found = table.emplace(impl, Entry{x.storage().getWeakStorageImpl(), {}}).first;
+  for (Copy& copy : found->second.copies) {
+    if (copy.isOf(x, type, format)) return copy;
+  }
+  found->second.copies.push_back({x.sizes().vec(), x.strides().vec(), x.storage_offset(), type, format});
+  return found->second.copies.back();
+}
+// Inputs that came and went.
+void purge(Table& table) {
+  Tables& all = tables();
+  if (table.size() < all.purgeAt) return;
+  for (auto entry = table.begin(); entry != table.end();) entry = entry->second.storage.expired() ? table.erase(entry) : std::next(entry);
+  all.purgeAt = std::max<size_t>(4096, 2 * table.size());
+}
+
+}  // namespace
+
+at::Tensor prepared(const at::Tensor& x, at::ScalarType type, at::MemoryFormat format) {
+  if (x.scalar_type() == type && x.is_contiguous(format)) return x;
+  Tables& all = tables();
+  purge(all.outside);
+  Copy& outside = copyOf(all.outside, x, type, format);
+  Copy& copy = all.recording ? copyOf(all.inGraph, x, type, format) : outside;
+  if (copy.tensor.defined()) return copy.tensor;
+  all.made++;
+  const at::Tensor made = x.to(type).contiguous(format);
+  if (++outside.uses > 1) copy.tensor = made;
+  return made;
+}
+
+void forgetCopies(const at::Tensor& x) {
+  Tables& all = tables();
+  for (Table* table : {&all.outside, &all.inGraph}) {
+    const auto found = table->find(x.storage().unsafeGetStorageImpl());
+    if (found == table->end()) continue;
+    for (Copy& copy : found->second.copies) copy.tensor = at::Tensor();
+  }
+}
+
+void releaseCopies(const at::Tensor& x) {
+  Tables& all = tables();
+  if (all.outside.empty() || !x.has_storage() || x.storage().use_count() > 1) return;
+  all.outside.erase(x.storage().unsafeGetStorageImpl());
+  all.inGraph.erase(x.storage().unsafeGetStorageImpl());
+}
+
+void beginGraphCopies() { tables().recording = true; }
+void endGraphCopies() {
+  tables().recording = false;
+  tables().inGraph.clear();
+}
+void forgetAllCopies() {
+  for (auto& [impl, entry] : tables().outside) {
+    for (Copy& copy : entry.copies) copy.tensor = at::Tensor();
+  }
+}
+int64_t copiesMade() { return tables().made; }
+
+}  // namespace tfjs_torch
