@@ -11,8 +11,8 @@
 //   batches.ts       all of it in order, with the position (position.ts) that resumes after each batch
 //   video/           one VideoReader and one VideoEncoder over node-av and over ffmpeg; previews, contact sheets
 // whole_samples.ts gives whole shards to what encodes them (trainers/encode.ts).
-// And into shards: shard_folder.ts, shard_webvid.ts, shard_rds.ts list videos; shard_videos.ts cuts them into clips
-// (camera.ts moves the crop window); inspect_shards.ts says what is in the result.
+// And into shards: shard_folder.ts, shard_webvid.ts, shard_rds.ts list videos; shard_videos.ts has threads (cut_pool.ts)
+// cut them into clips inside shots (cut_clips.ts, shots.ts; camera.ts moves the crop window); inspect_shards.ts says what is in the result.
 //
 // What is wrong with an input is a BadSample with a reason from bad_sample.ts; what a user can mend is a UserError.
 export {type BadReason, BadSample, badReasons} from './bad_sample.ts';
@@ -27,6 +27,7 @@ export type {
 export {type BatchesOptions, batches} from './batches.ts';
 export {type CameraOptions, defaultCamera} from './camera.ts';
 export type {ClipCodec} from './clip_file.ts';
+export type {CutOptions, VideoFilters} from './cut_clips.ts';
 export type {BucketConfig, DataConfig, SourceConfig} from './data_config.ts';
 export {digest} from './digest.ts';
 export {heldOutClips} from './held_out.ts';
@@ -35,7 +36,7 @@ export type {ClipLatents, ClipText, LatentsRecord} from './latent_sample.ts';
 export {type LatentShard, namedShards, openLatentShard} from './latent_shards.ts';
 export {type ShardFolderOptions, shardFolder} from './shard_folder.ts';
 export {type ShardRdsOptions, shardRds} from './shard_rds.ts';
-export type {BadFile, ClipOptions, ShardReport} from './shard_videos.ts';
+export type {BadFile, ClipOptions, FilteredFile, ShardReport} from './shard_videos.ts';
 export {type ShardWebvidOptions, shardWebvid} from './shard_webvid.ts';
 export {readStillImage} from './still_image.ts';
 export {findComment} from './video/comments.ts';

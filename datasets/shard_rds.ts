@@ -5,8 +5,9 @@ import path from 'node:path';
 import type {JsonValue} from 'webdataset-ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {BadSample} from './bad_sample.ts';
+import type {ClipPlace} from './cut_clips.ts';
 import {type ShardFolderOptions, splitFolder} from './shard_folder.ts';
-import {type ClipPlace, type ShardReport, shardVideos} from './shard_videos.ts';
+import {type ShardReport, shardVideos} from './shard_videos.ts';
 
 /** Not with `camera`: boxes would have to follow it. */
 export type ShardRdsOptions = Omit<ShardFolderOptions, 'camera'>;

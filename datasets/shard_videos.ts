@@ -1,51 +1,33 @@
 // Videos to WebDataset shards of short clips: KEY.mp4, KEY.json and, where there is one, KEY.txt. What a clip's caption and
-// metadata are is told by whoever lists the videos (a folder, WebVid's table, RDS's labels).
-import {mkdir, rename, stat, writeFile} from 'node:fs/promises';
+// metadata are is told by whoever lists the videos (a folder, WebVid's table, RDS's labels). Threads cut the videos; clips are
+// written in the order of the list, so shards do not depend on how many there are, nor on where an earlier try was stopped.
+import {mkdir} from 'node:fs/promises';
+import os from 'node:os';
 import path from 'node:path';
 import {type JsonValue, openShardWriter, type ShardWriter, type WrittenShard} from 'webdataset-ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {type BadReason, BadSample} from './bad_sample.ts';
-import {type CameraOptions, cameraPath, defaultCamera, resampleWindow} from './camera.ts';
-import {type ClipCodec, type ClipEncoder, openClipEncoder} from './clip_file.ts';
+import {type ClipCodec, openClipEncoder} from './clip_file.ts';
+import {type ClipPlace, type CutClip, type CutOptions, clipKey} from './cut_clips.ts';
+import {type CutJob, openCutPool} from './cut_pool.ts';
 import {digest} from './digest.ts';
-import {coverCrop} from './video/geometry.ts';
-import {type Crop, openVideoReader, type VideoEngine, type VideoInfo, type VideoReader} from './video/video_reader.ts';
+import {readProgress, removeProgress, type ShardPart, writeAtomically, writeProgress} from './shard_progress.ts';
+import {openVideoReader, type VideoEngine} from './video/video_reader.ts';
 
-export interface ClipOptions {
+export interface ClipOptions extends CutOptions {
   /** The folder the shards go to: train-000000.tar, validation-000000.tar, report.json. */
   output: string;
-  /** Frames of a stored clip, frames per second, and size. */
-  frames: number;
-  fps: number;
-  width: number;
-  height: number;
-  /** Frames (at `fps`) from one clip's first to the next one's; by default `frames`: clips touch. */
-  stride?: number;
-  maxClipsPerVideo?: number;
-  /** The part of the source that is taken; by default the largest centred one of the wanted aspect. */
-  crop?: Crop;
-  /** A crop window that slowly moves and zooms, for still scenes; `true` takes the defaults. Not with `crop`. */
-  camera?: boolean | Partial<CameraOptions>;
   /** Default `auto`; see `openClipEncoder`. */
   codec?: ClipCodec | 'auto';
-  /** For the camera. Default 0. */
-  seed?: number;
   clipsPerShard?: number;
   videoEngine?: VideoEngine | 'auto';
-  /** Replace shards of an earlier run. Default false. */
+  /** Threads. Default: one a core, at most 8. */
+  workers?: number;
+  /** Replace shards of an earlier run; else an unfinished one of the same options goes on. Default false. */
   overwrite?: boolean;
   /** Called after each video; `total` where it is known beforehand. */
   onProgress?: (progress: {video: string; done: number; total: number | undefined; clips: number}) => void;
   signal?: AbortSignal;
-}
-
-/** Where a clip lies in its source. */
-export interface ClipPlace {
-  /** Seconds after the video's first frame. */
-  start: number;
-  /** Pixels of the source. */
-  crop: Crop;
-  source: VideoInfo;
 }
 
 export interface SourceVideo {
@@ -56,7 +38,12 @@ export interface SourceVideo {
   /** Whether its clips are for validation. */
   heldOut: boolean;
   /** @throws BadSample when they are there but cannot be used. */
-  about?: () => Promise<{caption?: string | undefined; metadata?: (clip: ClipPlace) => {[key: string]: JsonValue}}>;
+  about?: () => Promise<AboutVideo>;
+}
+
+interface AboutVideo {
+  caption?: string | undefined;
+  metadata?: (clip: ClipPlace) => {[key: string]: JsonValue};
 }
 
 /** A video that could not be used, or only up to its damage. */
@@ -66,6 +53,12 @@ export interface BadFile {
   detail: string;
   /** Clips that were written before the damage was met. */
   clipsKept: number;
+}
+
+/** A video that `filters` left out. */
+export interface FilteredFile {
+  source: string;
+  why: string;
 }
 
 export interface ShardReport {
@@ -78,10 +71,32 @@ export interface ShardReport {
   /** Seconds of clips written. */
   duration: number;
   bad: BadFile[];
+  filtered: FilteredFile[];
+}
+
+interface Part {
+  name: ShardPart;
+  writer: ShardWriter;
+  /** Shards of an earlier try, and where they end. */
+  earlier: WrittenShard[];
+  resume: {video: number; relative: string; clip: number} | undefined;
+  clips: number;
+  bad: BadFile[];
+  filtered: FilteredFile[];
+}
+
+interface Started {
+  number: number;
+  video: SourceVideo;
+  part: Part;
+  /** Clips that are in shards of an earlier try. */
+  from: number;
+  about: AboutVideo;
+  job: CutJob | BadSample;
 }
 
 /**
- * Cuts the videos into clips and writes them as shards, in the order given.
+ * Cuts the videos into clips and writes them as shards, in the order given. The same call goes on with one that was stopped.
  * Bad files are listed in the report (also `report.json`) and skipped.
  * @throws UserError when nothing could be used, there is nothing to decode with, or the output is taken.
  */
@@ -91,57 +106,72 @@ export async function shardVideos(
   total?: number,
 ): Promise<ShardReport> {
   checkOptions(options);
-  const reader = await openVideoReader(options.videoEngine);
-  const encoder = await openClipEncoder(options.codec, options.videoEngine);
-  await mkdir(options.output, {recursive: true});
-  const open = (name: string) =>
-    openShardWriter({
-      path: path.join(options.output, `${name}-%06d.tar`),
-      maxCount: options.clipsPerShard ?? 1000,
-      overwrite: options.overwrite ?? false,
-    });
-  const writers = {train: open('train'), validation: open('validation')};
-  const clips = {train: 0, validation: 0};
-  const bad: BadFile[] = [];
-  let done = 0;
+  const {output, overwrite = false, onProgress} = options;
+  const {name: engine} = await openVideoReader(options.videoEngine);
+  const {codec} = await openClipEncoder(options.codec, options.videoEngine);
+  await mkdir(output, {recursive: true});
+  const cut = cutOptions(options);
+  const mark = digest(JSON.stringify([cut, codec, engine, options.clipsPerShard ?? 1000]));
+  if (overwrite) await removeProgress(output);
+  const parts = openParts(options, mark);
+  const threads = options.workers ?? Math.min(8, os.availableParallelism());
+  const pool = openCutPool(threads, {codec, engine, options: cut});
+  const started: Promise<Started>[] = [];
+  let [listed, done] = [0, 0];
+
+  const finish = async () => {
+    options.signal?.throwIfAborted();
+    const next = await started.shift()!;
+    await writeClips(next, codec, cut, () => saveProgress(output, mark, parts));
+    done++;
+    const clips = parts.train.clips + parts.validation.clips;
+    onProgress?.({video: next.video.relative, done, total, clips});
+  };
   try {
     for await (const video of videos) {
-      options.signal?.throwIfAborted();
-      const part = video.heldOut ? 'validation' : 'train';
-      let kept = 0;
-      try {
-        for await (const sample of clipsOf(video, options, reader, encoder)) {
-          await writers[part].write(sample);
-          kept++;
-        }
-      } catch (error) {
-        if (!(error instanceof BadSample)) throw error;
-        bad.push({source: video.relative, reason: error.reason, detail: error.message, clipsKept: kept});
+      const number = listed++;
+      const part = parts[video.heldOut ? 'validation' : 'train'];
+      const from = resumeAt(part, number, video.relative);
+      if (from === undefined) {
+        done++;
+        continue;
       }
-      clips[part] += kept;
-      done++;
-      options.onProgress?.({video: video.relative, done, total, clips: clips.train + clips.validation});
+      started.push(start(video, number, part, from, pool));
+      if (started.length >= 4 * threads) await finish();
     }
+    while (started.length > 0) await finish();
+    for (const {resume, name} of Object.values(parts)) if (resume && resume.video >= listed) throw otherList(name);
+    const clips = {train: parts.train.clips, validation: parts.validation.clips};
+    const bad = [...parts.train.bad, ...parts.validation.bad].sort(bySource);
+    const filtered = [...parts.train.filtered, ...parts.validation.filtered].sort(bySource);
     if (clips.train + clips.validation === 0) {
-      const why = bad[0] === undefined ? '' : ` The first one: ${bad[0].source}: ${bad[0].detail}`;
+      const first = bad[0]
+        ? `${bad[0].source}: ${bad[0].detail}`
+        : filtered[0] && `${filtered[0].source}: ${filtered[0].why}`;
       throw new UserError(
-        `None of the ${done} videos gave a clip of ${options.frames} frames at ${options.fps} fps.${why}`,
+        `None of the ${done} videos gave a clip of ${options.frames} frames at ${options.fps} fps.${first ? ` The first one: ${first}` : ''}`,
       );
     }
-    const [train, validation] = [await writers.train.close(), await writers.validation.close()];
+    const [train, validation] = [await closed(parts.train), await closed(parts.validation)];
     const duration = ((clips.train + clips.validation) * options.frames) / options.fps;
-    const shared = {codec: encoder.codec, engine: reader.name, videos: done};
-    const report: ShardReport = {...shared, train, validation, clips, duration, bad};
-    await writeAtomically(path.join(options.output, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+    const report: ShardReport = {codec, engine, videos: done, train, validation, clips, duration, bad, filtered};
+    await writeAtomically(path.join(output, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
+    await removeProgress(output);
     return report;
   } catch (error) {
-    await Promise.all(Object.values(writers).map((writer: ShardWriter) => writer.abort()));
+    await Promise.all(Object.values(parts).map(({writer}) => writer.abort()));
     throw error;
+  } finally {
+    for (const promise of started) promise.catch(() => {});
+    await pool.close();
   }
 }
 
-function checkOptions({frames, fps, width, height, stride, crop, camera}: ClipOptions): void {
-  for (const [name, value] of Object.entries({frames, width, height, stride: stride ?? 1})) {
+const bySource = (a: {source: string}, b: {source: string}) => (a.source < b.source ? -1 : 1);
+const closed = async ({earlier, writer}: Part) => [...earlier, ...(await writer.close())];
+
+function checkOptions({frames, fps, width, height, stride, crop, camera, workers}: ClipOptions): void {
+  for (const [name, value] of Object.entries({frames, width, height, stride: stride ?? 1, workers: workers ?? 1})) {
     if (!Number.isInteger(value) || value < 1)
       throw new UserError(`"${name}" must be a whole number from 1, found ${value}.`);
   }
@@ -150,98 +180,115 @@ function checkOptions({frames, fps, width, height, stride, crop, camera}: ClipOp
     throw new UserError('"crop" and "camera" exclude each other: the camera chooses the crop.');
 }
 
-/** Keys hold the file's name to be readable and a hash of its path to be unique; they have no dots. */
-export function clipKey(relative: string, clip: number): string {
-  const stem = path
-    .basename(relative, path.extname(relative))
-    .replace(/[^A-Za-z0-9_-]+/g, '_')
-    .slice(0, 60);
-  return `${stem}-${digest(relative).slice(0, 8)}-${String(clip).padStart(6, '0')}`;
+/** Only what the threads need: it is sent to them, and it decides the shards' bytes. */
+function cutOptions(options: ClipOptions): CutOptions {
+  const {frames, fps, width, height, stride = frames, maxClipsPerVideo, crop, camera = false, seed = 0} = options;
+  const {shots = true, filters = {}} = options;
+  return {
+    ...{frames, fps, width, height, stride, camera, seed, shots, filters},
+    ...(maxClipsPerVideo === undefined ? {} : {maxClipsPerVideo}),
+    ...(crop === undefined ? {} : {crop}),
+  };
 }
 
-interface ClipSample {
-  key: string;
-  members: Record<string, Uint8Array>;
+function openParts(
+  {output, clipsPerShard = 1000, overwrite = false}: ClipOptions,
+  mark: string,
+): Record<ShardPart, Part> {
+  const earlier = readProgress(output, mark);
+  const open = (name: ShardPart): Part => {
+    const found = earlier[name];
+    const shards = found?.shards ?? [];
+    const writer = openShardWriter({
+      path: path.join(output, `${name}-%06d.tar`),
+      maxCount: clipsPerShard,
+      firstShard: shards.length,
+      // A shard that was finished and not noted down is written again, with the same bytes.
+      overwrite: overwrite || Object.keys(earlier).length > 0,
+    });
+    const resume = found && {video: found.video, relative: found.relative, clip: found.clip};
+    const clips = shards.reduce((sum, {samples}) => sum + samples, 0);
+    return {name, writer, earlier: shards, resume, clips, bad: found?.bad ?? [], filtered: found?.filtered ?? []};
+  };
+  return {train: open('train'), validation: open('validation')};
 }
 
-async function* clipsOf(
-  {file, relative, about}: SourceVideo,
-  options: ClipOptions,
-  reader: VideoReader,
-  encoder: ClipEncoder,
-): AsyncGenerator<ClipSample> {
-  const {frames, fps, width, height, maxClipsPerVideo = Number.POSITIVE_INFINITY} = options;
-  const stride = options.stride ?? frames;
-  const bytesThere = (await stat(file).catch(() => undefined))?.size;
-  if (bytesThere === undefined) throw new BadSample('missingMember', `There is no file ${file}.`);
-  if (bytesThere === 0) throw new BadSample('empty', 'The file is empty.');
-  const {caption, metadata} = (await about?.()) ?? {};
-  const video = await reader.open(file);
+const otherList = (part: ShardPart) =>
+  new UserError(
+    `The list of videos is not the one that the unfinished ${part} shards were made of: use --overwrite to begin anew, or another folder.`,
+  );
+
+/** The first clip that is wanted of a video; undefined where all of it is in shards already. */
+function resumeAt({resume, name}: Part, number: number, relative: string): number | undefined {
+  if (resume === undefined || number > resume.video) return 0;
+  if (number < resume.video) return undefined;
+  if (relative !== resume.relative) throw otherList(name);
+  return resume.clip;
+}
+
+async function start(
+  video: SourceVideo,
+  number: number,
+  part: Part,
+  from: number,
+  pool: ReturnType<typeof openCutPool>,
+): Promise<Started> {
+  const common = {number, video, part, from};
   try {
-    const {info} = video;
-    const camera = options.camera ? {...defaultCamera, ...(options.camera === true ? {} : options.camera)} : undefined;
-    const decoded = camera === undefined ? {width, height} : cameraSize(info, options, camera);
-    const crop = checkedCrop(options.crop, info) ?? coverCrop(info, decoded);
-    const size = width * height * 3;
-    const held: Uint8Array[] = []; // frames of clips not yet complete; overlapping clips share them
-    let position = 0; // of held[0], in frames at `fps`
-    let clip = 0;
-    for await (const frame of video.frames({start: 0, fps, ...decoded, crop})) {
-      if (position + held.length < clip * stride) {
-        position++; // between two clips
-        continue;
-      }
-      held.push(frame);
-      if (held.length < frames) continue;
-      const key = clipKey(relative, clip);
-      const data = new Uint8Array(size * frames);
-      const path_ = camera && cameraPath({key, seed: options.seed ?? 0, frames}, decoded, {width, height}, camera);
-      for (const [n, source] of held.entries()) {
-        const into = data.subarray(n * size, (n + 1) * size);
-        if (path_ === undefined) into.set(source);
-        else resampleWindow(source, decoded, path_[n]!, {width, height}, into);
-      }
-      const start = (clip * stride) / fps;
-      const own = {videoid: relative, source: relative, start, duration: frames / fps, fps, frames, width, height};
-      const meta = {...own, ...metadata?.({start, crop, source: info})};
-      const bytes = await encoder.encode({data, shape: [frames, height, width, 3]}, fps);
-      const json = camera === undefined ? meta : {...meta, camera: {from: path_?.[0], to: path_?.at(-1), of: decoded}};
-      const members = {[encoder.codec]: bytes, json: Buffer.from(JSON.stringify(json))};
-      yield {key, members: caption === undefined ? members : {...members, txt: Buffer.from(caption)}};
-      clip++;
-      if (clip >= maxClipsPerVideo) return;
-      const drop = Math.min(stride, held.length);
-      held.splice(0, drop);
-      position += drop;
-    }
-    if (clip === 0) {
-      throw new BadSample(
-        'tooShort',
-        `It lasts ${info.duration.toFixed(2)} s; a clip is ${(frames / fps).toFixed(2)} s.`,
-      );
-    }
-  } finally {
-    video.close();
+    const about = (await video.about?.()) ?? {};
+    return {...common, about, job: pool.start({file: video.file, relative: video.relative, from})};
+  } catch (error) {
+    if (error instanceof BadSample) return {...common, about: {}, job: error};
+    throw error;
   }
 }
 
-/** Large enough that the nearest window is not enlarged, no larger than the source. */
-function cameraSize(info: VideoInfo, {width, height}: {width: number; height: number}, {nearest}: CameraOptions) {
-  const scale = Math.max(1, Math.min(1 / nearest, info.width / width, info.height / height));
-  return {width: Math.round(width * scale), height: Math.round(height * scale)};
+/** Writes one video's clips, and lists it where it is bad. */
+async function writeClips(
+  {number, video, part, from, about, job}: Started,
+  codec: ClipCodec,
+  options: CutOptions,
+  saved: () => Promise<void>,
+): Promise<void> {
+  const {relative} = video;
+  const bad = (reason: BadReason, detail: string, clipsKept: number) =>
+    void part.bad.push({source: relative, reason, detail, clipsKept});
+  if (job instanceof BadSample) return bad(job.reason, job.message, 0);
+  let kept = from;
+  for await (const event of job.events()) {
+    if ('clip' in event) {
+      const {clip} = event;
+      const before = part.writer.shards.length;
+      await part.writer.write(sampleOf(video, clip, about, codec, options));
+      part.clips++;
+      kept++;
+      if (part.writer.shards.length === before) continue;
+      part.resume = {video: number, relative, clip: clip.number};
+      await saved();
+    } else if ('bad' in event.end) bad(event.end.bad.reason, event.end.bad.detail, kept);
+    else if ('filtered' in event.end) part.filtered.push({source: relative, why: event.end.filtered});
+  }
 }
 
-function checkedCrop(crop: Crop | undefined, info: VideoInfo): Crop | undefined {
-  if (crop === undefined) return undefined;
-  if (crop.x + crop.width <= info.width && crop.y + crop.height <= info.height) return crop;
-  throw new BadSample(
-    'tooSmall',
-    `The crop ${JSON.stringify(crop)} does not lie within its ${info.width}x${info.height} pixels.`,
-  );
+async function saveProgress(output: string, mark: string, parts: Record<ShardPart, Part>): Promise<void> {
+  const entries = Object.values(parts).flatMap(({name, resume, earlier, writer, bad, filtered}) => {
+    const shards = [...earlier, ...writer.shards];
+    if (resume === undefined || shards.length === 0) return [];
+    return [[name, {...resume, shards, bad, filtered}] as const];
+  });
+  await writeProgress(output, mark, Object.fromEntries(entries));
 }
 
-async function writeAtomically(file: string, text: string): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  await writeFile(temporary, text);
-  await rename(temporary, file);
+function sampleOf(
+  {relative}: SourceVideo,
+  {number, start, crop, source, bytes, shot, camera}: CutClip,
+  {caption, metadata}: AboutVideo,
+  codec: ClipCodec,
+  {frames, fps, width, height}: CutOptions,
+): {key: string; members: Record<string, Uint8Array>} {
+  const own = {videoid: relative, source: relative, start, shot, duration: frames / fps, fps, frames, width, height};
+  const meta = {...own, ...metadata?.({start, crop, source}), ...(camera ? {camera} : {})};
+  const members: Record<string, Uint8Array> = {[codec]: bytes!, json: Buffer.from(JSON.stringify(meta))};
+  if (caption !== undefined) members.txt = Buffer.from(caption);
+  return {key: clipKey(relative, number), members};
 }

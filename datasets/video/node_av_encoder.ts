@@ -1,5 +1,5 @@
 // Video encoding through node-av, by its synchronous interface: RGB frames through a filter graph, encoder and muxer.
-import type {CodecContext} from 'node-av/lib';
+import type {CodecContext, Frame} from 'node-av/lib';
 import {filterChain, filterFrame, setOptions} from './node_av_graph.ts';
 import {loadNodeAv} from './node_av_reader.ts';
 import {
@@ -88,7 +88,7 @@ function encodeFile(modules: Modules, frames: Frames, options: EncodeOptions, fi
       input.width = width;
       input.height = height;
       check(input.getBuffer(), 'buffer');
-      check(input.fromBuffer(Buffer.from(frames.data.buffer, frames.data.byteOffset + n * size, size)), 'frame');
+      copyInto(input, frames.data.subarray(n * size, (n + 1) * size), width * 3);
       input.pts = BigInt(n);
       check(filterFrame(chain, input, output), 'filter');
       input.free();
@@ -109,6 +109,18 @@ function encodeFile(modules: Modules, frames: Frames, options: EncodeOptions, fi
     format.freeContext();
     chain.graph.free();
   }
+}
+
+/**
+ * Copies an RGB frame into the frame's own memory. `fromBuffer` would only point at ours, which may be gone when the
+ * filters read it.
+ */
+function copyInto(frame: Frame, rgb: Uint8Array, rowBytes: number): void {
+  const [plane] = frame.data ?? [];
+  const [pitch = 0] = frame.linesize;
+  if (plane === undefined || pitch < rowBytes) throw new Error('node-av gave no memory for a frame');
+  for (let from = 0, to = 0; from < rgb.length; from += rowBytes, to += pitch)
+    plane.set(rgb.subarray(from, from + rowBytes), to);
 }
 
 /** Seconds per frame as a fraction; rates such as 30000/1001 come out exact to a microframe. */

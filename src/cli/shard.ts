@@ -1,6 +1,6 @@
 // video-ldm shard folder|webvid|rds
 import type {Argv, CommandModule} from 'yargs';
-import type {ShardReport} from '../../datasets/index.ts';
+import type {ShardReport, VideoFilters} from '../../datasets/index.ts';
 
 interface ClipArguments {
   out: string;
@@ -11,6 +11,15 @@ interface ClipArguments {
   limit?: number;
   overwrite: boolean;
   seed: number;
+  'clips-per-shard': number;
+  workers?: number;
+  shots: boolean;
+  'min-size'?: number[];
+  'min-fps'?: number;
+  'min-seconds'?: number;
+  'max-seconds'?: number;
+  codec: 'auto' | 'mp4' | 'webm' | 'webp';
+  'video-engine': 'auto' | 'node-av' | 'ffmpeg';
 }
 
 /** The options that every source shares. */
@@ -25,8 +34,21 @@ function clipOptions(args: Argv<object>): Argv<ClipArguments> {
       describe: "frames from one clip's start to the next one's; --frames when absent",
     })
     .option('limit', {type: 'number', describe: 'at most this many clips of a video'})
-    .option('overwrite', {type: 'boolean', default: false, describe: 'replace shards of an earlier run'})
-    .option('seed', {type: 'number', default: 0}) as Argv<ClipArguments>;
+    .option('overwrite', {
+      type: 'boolean',
+      default: false,
+      describe: 'replace shards of an earlier run; else an unfinished one goes on',
+    })
+    .option('clips-per-shard', {type: 'number', default: 1000})
+    .option('workers', {type: 'number', describe: 'threads; one a core when absent. The shards are the same'})
+    .option('shots', {type: 'boolean', default: true, describe: 'find cuts and let no clip run over one'})
+    .option('min-size', {type: 'number', nargs: 2, array: true, describe: 'height width of the smallest video taken'})
+    .option('min-fps', {type: 'number', describe: 'of the slowest video taken'})
+    .option('min-seconds', {type: 'number', describe: 'of the shortest video taken'})
+    .option('max-seconds', {type: 'number', describe: 'of the longest video taken'})
+    .option('codec', {choices: ['auto', 'mp4', 'webm', 'webp'] as const, default: 'auto' as const})
+    .option('video-engine', {choices: ['auto', 'node-av', 'ffmpeg'] as const, default: 'auto' as const})
+    .option('seed', {type: 'number', default: 0, describe: 'of the camera'}) as Argv<ClipArguments>;
 }
 
 async function clipsWanted(args: ClipArguments) {
@@ -43,6 +65,12 @@ async function clipsWanted(args: ClipArguments) {
     ...(args.limit === undefined ? {} : {maxClipsPerVideo: args.limit}),
     overwrite: args.overwrite,
     seed: args.seed,
+    clipsPerShard: args['clips-per-shard'],
+    ...(args.workers === undefined ? {} : {workers: args.workers}),
+    shots: args.shots,
+    filters: filtersOf(args),
+    codec: args.codec,
+    videoEngine: args['video-engine'],
     onProgress: ({
       video,
       done,
@@ -57,10 +85,22 @@ async function clipsWanted(args: ClipArguments) {
   };
 }
 
-function say({bad, clips, codec}: ShardReport, out: string): void {
+function filtersOf(args: ClipArguments): VideoFilters {
+  const [minHeight, minWidth] = args['min-size'] ?? [];
+  return {
+    ...(minHeight === undefined ? {} : {minHeight}),
+    ...(minWidth === undefined ? {} : {minWidth}),
+    ...(args['min-fps'] === undefined ? {} : {minFps: args['min-fps']}),
+    ...(args['min-seconds'] === undefined ? {} : {minDuration: args['min-seconds']}),
+    ...(args['max-seconds'] === undefined ? {} : {maxDuration: args['max-seconds']}),
+  };
+}
+
+function say({bad, filtered, clips, codec, videos, duration}: ShardReport, out: string): void {
+  for (const {source, why} of filtered) console.log(`left out: ${source}: ${why}`);
   for (const {source, detail, clipsKept} of bad) console.log(`bad: ${source}: ${detail} (${clipsKept} clips kept)`);
   console.log(
-    `${clips.train} clips for training and ${clips.validation} held out, as ${codec}, in ${out} (report.json)`,
+    `${clips.train} clips for training and ${clips.validation} held out (${(duration / 60).toFixed(1)} minutes) of ${videos} videos, ${bad.length} of them bad and ${filtered.length} left out, as ${codec}, in ${out} (report.json)`,
   );
 }
 

@@ -75,6 +75,7 @@ describe.skipIf(!have['node-av'])('shardFolder (skipped where node-av is not ins
     expect(JSON.parse(text(train[2]!.members.json))).toEqual({
       ...size,
       videoid: 'talking man.v2.mp4',
+      shot: 0,
       source: 'talking man.v2.mp4',
       start: 4,
       duration: 0.5,

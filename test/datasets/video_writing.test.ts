@@ -167,3 +167,15 @@ test('a contact sheet shows each frame in its place, with words before it', asyn
   const words = data.subarray(20 * info.width * 3, 36 * info.width * 3);
   expect(Math.max(...words.filter((_, i) => i % (info.width * 3) < left * 3))).toBeGreaterThan(120);
 });
+
+test.skipIf(!have['node-av'])(
+  'the same frames give the same bytes, over and over (skipped without node-av)',
+  async () => {
+    const encoder = await openVideoEncoder('node-av');
+    const shape = [8, 48, 64, 3] as const;
+    const data = new Uint8Array(8 * 48 * 64 * 3).map((_, i) => (i * 7919) % 251);
+    const encode = () => encoder!.encode({data, shape}, {container: 'mp4', fps: 8, purpose: 'training'});
+    const first = Buffer.from(await encode());
+    for (let n = 0; n < 20; n++) expect(first.equals(await encode())).toBe(true);
+  },
+);
