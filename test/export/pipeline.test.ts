@@ -6,7 +6,7 @@ import {mkdtemp, readFile, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import ort from 'onnxruntime-node';
-import {afterAll, beforeAll, expect, test} from 'vitest';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {samplingNoise} from '../../src/diffusion/noise.ts';
 import {samplers} from '../../src/diffusion/samplers/index.ts';
 import {makeSchedule, stableDiffusionSchedule} from '../../src/diffusion/schedule.ts';
@@ -175,42 +175,54 @@ test('a model of text, labels, boxes and frame rate is asked for in the same wor
   await expect(sample({labels: {night: 2}})).rejects.toThrow('The label "night" has no value "2"');
 }, 120_000);
 
-test.skipIf(!chromium)(
-  'the web page samples the same video in headless Chromium',
-  async () => {
-    const examples = path.join(import.meta.dirname, '../../examples/onnx');
-    const server = spawn(process.execPath, [path.join(examples, 'serve.mjs'), path.join(out, 'asked'), '0'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    try {
-      const [address] = (await once(server.stdout, 'data')) as [Buffer];
-      const {boxes: _, ...shown} = asked; // the page has no fields for boxes
-      const {text, labels, fps} = shown;
-      const fields = {seed, text, 'label.night': labels.night, 'label.crowd': labels.crowd, fps};
-      const query = new URLSearchParams(Object.entries(fields).map(([name, value]) => [name, String(value)]));
-      const url = `${address.toString().trim()}?${query}`;
-      const page = await openPage(url, path.join(out, 'chromium'), ['--disable-gpu']);
-      let status: string;
+/** Chromium computes WebGPU in software where it is told to. */
+const flagsOf = {
+  wasm: ['--disable-gpu'],
+  webgpu: ['--enable-unsafe-webgpu', '--enable-unsafe-swiftshader', '--use-webgpu-adapter=swiftshader'],
+};
+
+describe.each(['wasm', 'webgpu'] as const)('on %s', provider => {
+  test.skipIf(!chromium)(
+    'the web page samples the same video in headless Chromium',
+    async ({skip}) => {
+      const examples = path.join(import.meta.dirname, '../../examples/onnx');
+      const server = spawn(process.execPath, [path.join(examples, 'serve.mjs'), path.join(out, 'asked'), '0'], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       try {
-        const text = await page.waitFor(
-          "document.querySelector('#status')?.textContent ?? ''",
-          value => /^(Seed|It failed)/.test(String(value)),
-          240_000,
+        const [address] = (await once(server.stdout, 'data')) as [Buffer];
+        const {boxes: _, ...shown} = asked; // the page has no fields for boxes
+        const {text, labels, fps} = shown;
+        const fields = {seed, text, 'label.night': labels.night, 'label.crowd': labels.crowd, fps};
+        const query = new URLSearchParams(Object.entries(fields).map(([name, value]) => [name, String(value)]));
+        const url = `${address.toString().trim()}?${query}`;
+        const page = await openPage(url, path.join(out, `chromium-${provider}`), flagsOf[provider]);
+        let status: string;
+        try {
+          const adapter = await page.evaluate('navigator.gpu?.requestAdapter().then(Boolean)');
+          if (provider === 'webgpu' && adapter !== true) skip('this Chromium has no WebGPU, not even in software');
+          const text = await page.waitFor(
+            "document.querySelector('#status')?.textContent ?? ''",
+            value => /^(Seed|It failed)/.test(String(value)),
+            400_000,
+          );
+          status = String(text);
+        } finally {
+          await page.close();
+        }
+        expect(status).toMatch(
+          new RegExp(
+            `^Seed ${seed}: ${frames} frames of ${2 * width}x${2 * height}, mean [0-9.]+, .* on ${provider}\\.$`,
+          ),
         );
-        status = String(text);
+        const engine = await engineFrames(shown);
+        const mean = engine.data.reduce((sum, v) => sum + v, 0) / engine.data.length;
+        expect(Math.abs(Number(/mean ([0-9.]+)/.exec(status)![1]) - mean)).toBeLessThan(0.05);
       } finally {
-        await page.close();
+        server.kill();
+        await once(server, 'close');
       }
-      expect(status).toMatch(
-        new RegExp(`^Seed ${seed}: ${frames} frames of ${2 * width}x${2 * height}, mean [0-9.]+,`),
-      );
-      const engine = await engineFrames(shown);
-      const mean = engine.data.reduce((sum, v) => sum + v, 0) / engine.data.length;
-      expect(Math.abs(Number(/mean ([0-9.]+)/.exec(status)![1]) - mean)).toBeLessThan(0.05);
-    } finally {
-      server.kill();
-      await once(server, 'close');
-    }
-  },
-  300_000,
-);
+    },
+    480_000,
+  );
+});
