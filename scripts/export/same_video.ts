@@ -6,6 +6,7 @@ import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
+import type {Frames} from '../../datasets/index.ts';
 import type {EngineName} from '../../src/engine/index.ts';
 import {exportRun} from '../../trainers/export_run.ts';
 import {sampleRun} from '../../trainers/index.ts';
@@ -41,10 +42,19 @@ try {
   const example = path.join(import.meta.dirname, '../../examples/onnx/sample.mjs');
   const {status, stderr} = spawnSync(process.execPath, [example, onnx, String(seed), image], {encoding: 'utf8'});
   if (status !== 0) throw new Error(stderr);
-  const {videos} = await sampleRun({...common, out: path.join(folder, 'engine'), count: 1, seed, onProgress: () => {}});
-  const [video] = videos;
-  const {data} = video!;
-  const [count, height, width] = video!.shape;
+  const videos: Frames[] = [];
+  await sampleRun({
+    run,
+    engine,
+    seed,
+    out: path.join(folder, 'engine'),
+    count: 1,
+    sampling: {steps},
+    onProgress: () => {},
+    onVideo: video => videos.push(video),
+  });
+  const {data, shape} = videos[0]!;
+  const [count, height, width] = shape;
   const bytes = readFileSync(image);
   const strip = bytes.subarray(bytes.length - data.length);
 
