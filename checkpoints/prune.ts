@@ -68,10 +68,10 @@ function best(checkpoints: readonly CheckpointInfo[], {metric, mode, count}: Non
   const sign = mode === 'min' ? 1 : -1;
   const scored = checkpoints.flatMap(({name, record}) => {
     const figure = record?.metrics[metric];
-    return figure === undefined || Number.isNaN(figure) ? [] : [{name, score: sign * figure}];
+    return figure === undefined || Number.isNaN(figure) ? [] : [{name, step: record!.step, score: sign * figure}];
   });
   return scored
-    .sort((a, b) => a.score - b.score)
+    .sort((a, b) => a.score - b.score || a.step - b.step)
     .slice(0, count)
     .map(({name}) => name);
 }

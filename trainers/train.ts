@@ -1,4 +1,6 @@
 // A run from its configuration to its end: engine, folder, checkpoint or parent, recipe, loop.
+import {existsSync} from 'node:fs';
+import path from 'node:path';
 import {
   compareConfigs,
   describeChange,
@@ -11,21 +13,23 @@ import {
 import {type BadSampleReport, batches} from '../datasets/index.ts';
 import type {StageConfig} from '../src/config/schema.ts';
 import {type Engine, openEngine} from '../src/engine/index.ts';
+import {UserError} from '../src/platform/user_error.ts';
 import * as tf from '../src/tf.ts';
 import {badSampleLog, heldOutBatches, trainingData} from './data.ts';
 import {readFrozen, writeFrozen} from './frozen.ts';
+import {needFigure, refuseStaleFigures} from './keep_best.ts';
 import {type LogStyle, openLog, type RunLog} from './logging.ts';
 import {type LoopPlace, runLoop} from './loop.ts';
 import {disposeSlots, makeMomentSlots, makeSlots} from './optimizer.ts';
 import {freezeParent} from './parent.ts';
 import {resumeRules} from './resume_rules.ts';
-import {openRunFolder, type RunFolder} from './run_folder.ts';
+import {openRunFolder, type RunFolder, runFolderAt} from './run_folder.ts';
 import {recipeOf} from './stages.ts';
 import {neverStop, stopOnSignals} from './stop_request.ts';
 import {asJson, restore, stateOf} from './train_state.ts';
 
 export interface TrainOptions {
-  /** Start from this checkpoint folder instead of the latest. */
+  /** Start from this checkpoint (or the latest of this run folder) instead of the run's own latest. */
   resume?: string | undefined;
   /** SIGINT and SIGTERM end the run after a checkpoint. */
   stopOnSignals?: boolean;
@@ -46,6 +50,7 @@ export interface TrainResult {
  * @throws UserError for what the user can mend; the last checkpoint stays good whatever happens.
  */
 export async function train(config: StageConfig, options: TrainOptions = {}): Promise<TrainResult> {
+  refuseStaleFigures(config);
   const run = openRunFolder(config);
   const lock = await lockRun(run.path);
   try {
@@ -83,7 +88,7 @@ async function trainWith(
   options: TrainOptions,
   {run, engine, log, found}: {run: RunFolder; engine: Engine; log: RunLog; found: Found},
 ): Promise<TrainResult> {
-  let frozen = await readFrozen(run.frozen);
+  let frozen = await findFrozen(run, options.resume);
   if (!frozen) {
     frozen = await freezeParent(config);
     if (frozen) await writeFrozen(run.frozen, frozen);
@@ -106,11 +111,15 @@ async function trainWith(
   const parameters = recipe.trained.reduce((sum, {variable}) => sum + variable.size, 0);
   log.logger.info({tensors: slots.length, parameters, step: place.step, steps: config.train.steps}, 'training');
 
-  const {every, keepLast, keepEvery} = config.checkpoint;
+  const {every, keepLast, keepEvery, keepBest} = config.checkpoint;
   const checkpointLog = log.logger.child({part: 'checkpoint'});
   const checkpointer = await openCheckpointer({
     folder: run.checkpoints,
-    keep: {last: keepLast, ...(keepEvery === undefined ? {} : {every: keepEvery})},
+    keep: {
+      last: keepLast,
+      ...(keepEvery === undefined ? {} : {every: keepEvery}),
+      ...(keepBest ? {best: keepBest} : {}),
+    },
     onWritten: ({name, bytes}) => checkpointLog.info({checkpoint: name, bytes}, 'written'),
   });
   const stop = options.stopOnSignals ? stopOnSignals(log.logger) : neverStop;
@@ -132,7 +141,10 @@ async function trainWith(
         data,
         log,
         stop,
-        save: async now => void (await checkpointer.save(stateOf(config, engine, {slots, adversarySlots}, now))),
+        save: async now => {
+          await checkpointer.save(stateOf(config, engine, {slots, adversarySlots}, now));
+          if (keepBest) needFigure(keepBest.metric, now.metrics);
+        },
         preview: async step => {
           const files = (await recipe.preview?.(run.previews, step)) ?? [];
           log.logger.info({files}, 'preview');
@@ -153,9 +165,26 @@ async function trainWith(
   }
 }
 
+/** The latest of the run; or the checkpoint, or the latest of the run folder, that `resume` names. */
 async function findCheckpoint(run: RunFolder, resume: string | undefined) {
-  if (resume !== undefined) return {path: resume, state: await loadCheckpoint(resume), skipped: []};
-  return loadLatest(run.checkpoints);
+  if (resume === undefined) return loadLatest(run.checkpoints);
+  const other = runFolderAt(resume);
+  if (!existsSync(other.checkpoints)) return {path: resume, state: await loadCheckpoint(resume), skipped: []};
+  const found = await loadLatest(other.checkpoints);
+  if (!found) throw new UserError(`--resume ${resume}: this run has no checkpoint yet.`);
+  return found;
+}
+
+/** What the run froze, or, where it is resumed from another run's checkpoint, what that one did. */
+async function findFrozen(run: RunFolder, resume: string | undefined) {
+  const own = await readFrozen(run.frozen);
+  if (own || resume === undefined) return own;
+  const folder = existsSync(runFolderAt(resume).checkpoints)
+    ? resume
+    : path.dirname(path.dirname(path.resolve(resume)));
+  const frozen = await readFrozen(runFolderAt(folder).frozen);
+  if (frozen) await writeFrozen(run.frozen, frozen);
+  return frozen;
 }
 
 function sayStart(

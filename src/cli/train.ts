@@ -31,7 +31,10 @@ export const train: CommandModule<object, TrainArguments> = {
         choices: ['auto', 'torch', 'node-gpu', 'wasm', 'cpu'],
         describe: 'short for --set engine.name=...',
       })
-      .option('resume', {type: 'string', describe: 'start from this checkpoint folder instead of the latest'})
+      .option('resume', {
+        type: 'string',
+        describe: "start from this checkpoint, or this run's latest, instead of the run's own latest",
+      })
       .option('log', {
         choices: ['auto', 'pretty', 'json'] as const,
         default: 'auto' as const,

@@ -69,6 +69,14 @@ export const checkpointSchema = z
     every: count.default(1000),
     keepLast: count.default(2),
     keepEvery: count.optional().describe('also keep every checkpoint whose step is a multiple of this'),
+    keepBest: z
+      .strictObject({
+        metric: z.string().min(1).default('loss').describe('a held-out figure, as metrics.jsonl names it'),
+        mode: z.enum(['min', 'max']).default('min'),
+        count: count.default(1),
+      })
+      .optional()
+      .describe('also keep the best by a held-out figure; checkpoint.every is then a multiple of heldOut.every'),
   })
   .prefault({});
 

@@ -1,0 +1,194 @@
+// SIGKILLs at random moments over training, checkpoint writes and encoding: after each the same command goes on, and in the
+// end the bytes must be those of the run that nobody stopped. Also a disk that is full while a checkpoint is written, and a
+// checkpoint with a flipped byte. Usage: node --import tsx scripts/kill_campaign.ts [KILLS] [SEED]   (after npm run build)
+import {spawnSync} from 'node:child_process';
+import {once} from 'node:events';
+import {existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import path from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {uniforms} from '../src/random/index.ts';
+import {
+  command,
+  commandLine,
+  finalBytes,
+  type MicroData,
+  type MicroStage,
+  microConfig,
+  microData,
+  start,
+  writeConfig,
+} from '../test/helpers/micro_runs.ts';
+
+const wanted = Number(process.argv[2] ?? 200);
+const seed = Number(process.argv[3] ?? Date.now() % 1_000_000);
+console.log(`${wanted} kills, seed ${seed}`);
+
+let drawn = 0;
+const random = () => uniforms({seed, stream: 'synthetic', step: drawn++}, 1)[0]!;
+
+/** What is killed: a command, where it writes, and what must be there in the end. */
+interface Target {
+  readonly name: string;
+  /** The command, writing below `root`. */
+  readonly command: (root: string) => string[];
+  /** A folder in which a name that starts with this says that something is being written. */
+  readonly writing: (root: string) => {folder: string; prefix: string};
+  readonly result: (root: string) => Record<string, Buffer>;
+  seconds: number;
+  expected: Record<string, Buffer>;
+}
+
+const kills: Record<string, number> = {};
+const data = await microData();
+try {
+  const targets = await prepare(data);
+  let round = 0;
+  while (total() < wanted) {
+    const target = targets[round % targets.length]!;
+    await campaign(target, path.join(data.folder, `round-${round}`), wanted - total());
+    round++;
+    if (round % targets.length === 0) console.log(`${total()} kills: ${summary()}`);
+  }
+  fullDisk(data);
+  flippedByte(data);
+  console.log(`${total()} kills (${summary()}): no run lost, every end byte-equal to the uninterrupted one`);
+} finally {
+  data.remove();
+}
+
+function total(): number {
+  return Object.values(kills).reduce((sum, count) => sum + count, 0);
+}
+
+function summary(): string {
+  return Object.entries(kills)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ');
+}
+
+/** The uninterrupted runs. */
+async function prepare(micro: MicroData): Promise<Target[]> {
+  const whole = path.join(micro.folder, 'whole');
+  const stages: MicroStage[] = ['autoencoder', 'image', 'temporal', 'decoder'];
+  const targets: Target[] = stages.map(stage => ({
+    name: stage,
+    command: root => {
+      const config = microConfig(stage, micro, {root, parents: whole, steps: 12, checkpointEvery: 1});
+      return ['train', writeConfig(micro.folder, `${path.basename(root)}-${stage}`, config)];
+    },
+    writing: root => ({folder: path.join(root, stage, 'checkpoints'), prefix: '.writing'}),
+    result: root => finalBytes(path.join(root, stage)),
+    seconds: 0,
+    expected: {},
+  }));
+  targets.push({
+    name: 'encode',
+    command: root => [
+      ...['encode', micro.train, '--from', path.join(whole, 'autoencoder'), '--out', path.join(root, 'latents')],
+      ...['--size', '16', '16', '--frames', '1', '--batch', '1', '--engine', 'wasm'],
+    ],
+    writing: root => ({folder: path.join(root, 'latents'), prefix: '.'}),
+    result: root => filesOf(path.join(root, 'latents'), /\.tar$/),
+    seconds: 0,
+    expected: {},
+  });
+  for (const target of targets) {
+    const began = performance.now();
+    finish(target, whole);
+    target.seconds = (performance.now() - began) / 1000;
+    target.expected = target.result(whole);
+    console.log(`${target.name}: uninterrupted in ${target.seconds.toFixed(1)} s`);
+  }
+  return targets;
+}
+
+/** Kills one fresh run up to ten times, lets it end, and compares. */
+async function campaign(target: Target, root: string, most: number): Promise<void> {
+  for (let kill = 0; kill < Math.min(10, most); kill++) {
+    const during = random() < 0.5 ? 'a write' : 'any moment';
+    const child = start(...target.command(root));
+    let errors = '';
+    child.stderr!.on('data', chunk => (errors += chunk));
+    child.stdout!.resume();
+    const exited = once(child, 'exit');
+    if (during === 'a write') await untilWriting(target, root, child, 1 + Math.floor(3 * random()));
+    else await Promise.race([sleep(1000 * (0.3 + random() * target.seconds)), exited]);
+    child.kill('SIGKILL');
+    const [code, signal] = await exited;
+    if (signal !== 'SIGKILL' && code !== 0) throw new Error(`${target.name} failed by itself: ${errors}`);
+    // A run that was faster than the kill has nothing left to be killed.
+    if (signal !== 'SIGKILL') break;
+    const name = target.name === 'encode' ? 'encode' : `training (${during})`;
+    kills[name] = (kills[name] ?? 0) + 1;
+  }
+  finish(target, root);
+  compare(target, root);
+  rmSync(root, {recursive: true, force: true});
+}
+
+function finish(target: Target, root: string): void {
+  const {status, stderr} = command(...target.command(root));
+  if (status !== 0 || stderr !== '') throw new Error(`${target.name} did not go on (seed ${seed}): ${stderr}`);
+}
+
+function compare(target: Target, root: string): void {
+  const result = target.result(root);
+  for (const [name, bytes] of Object.entries(target.expected))
+    if (!result[name]?.equals(bytes)) throw new Error(`${target.name}: ${name} differs (seed ${seed}).`);
+  if (Object.keys(result).length !== Object.keys(target.expected).length)
+    throw new Error(`${target.name}: other files than in the uninterrupted run (seed ${seed}).`);
+}
+
+/** Until the n-th entry of a temporary name was seen, or the process ended. */
+async function untilWriting(target: Target, root: string, child: {exitCode: number | null}, n: number): Promise<void> {
+  const {folder, prefix} = target.writing(root);
+  const seen = new Set<string>();
+  while (child.exitCode === null && seen.size < n) {
+    if (existsSync(folder)) for (const entry of readdirSync(folder)) if (entry.startsWith(prefix)) seen.add(entry);
+    await sleep(1);
+  }
+}
+
+/** No file may grow beyond 8 KB: the checkpoint fails in one sentence, the one before stays, and the run goes on. */
+function fullDisk(micro: MicroData): void {
+  const root = path.join(micro.folder, 'full');
+  const whole = path.join(micro.folder, 'whole');
+  const config = microConfig('autoencoder', micro, {root, parents: whole, steps: 12, checkpointEvery: 1});
+  const file = writeConfig(micro.folder, 'full', config);
+  if (command('train', file, '--set', 'train.steps=3').status !== 0) throw new Error('The run did not start.');
+  const {status, stderr} = spawnSync(
+    '/bin/bash',
+    ['-c', 'ulimit -f 8; exec "$0" "$@"', process.execPath, commandLine, 'train', file],
+    {encoding: 'utf8'},
+  );
+  if (status !== 1 || !/^video-ldm: Cannot write checkpoint .* is unharmed\.\n$/.test(stderr))
+    throw new Error(`A full disk was not said in one sentence: ${status} ${stderr}`);
+  if (command('train', file).status !== 0) throw new Error('The run did not go on after the disk was full.');
+  const [one, other] = [finalBytes(path.join(root, 'autoencoder')), finalBytes(path.join(whole, 'autoencoder'))];
+  if (!one.model!.equals(other.model!)) throw new Error('The weights differ after the disk was full.');
+  console.log(`full disk: "${stderr.trim()}"; went on to the same bytes`);
+}
+
+function flippedByte(micro: MicroData): void {
+  const run = path.join(micro.folder, 'full', 'autoencoder');
+  const name = readFileSync(path.join(run, 'checkpoints', 'latest'), 'utf8').trim();
+  const file = path.join(run, 'checkpoints', name, 'model.safetensors');
+  const before = finalBytes(run).model!;
+  const bytes = readFileSync(file);
+  bytes[Math.floor(random() * bytes.length)]! ^= 1 << Math.floor(random() * 8);
+  writeFileSync(file, bytes);
+  const {status, stdout} = command('train', path.join(micro.folder, 'full.yaml'));
+  if (status !== 0 || !stdout.includes('checkpoint skipped') || !stdout.includes(name))
+    throw new Error(`The altered checkpoint was not named: ${stdout}`);
+  if (!finalBytes(run).model!.equals(before)) throw new Error('The weights differ after a flipped byte.');
+  console.log(`flipped byte: ${name} was named and skipped; the run ended in the same bytes`);
+}
+
+function filesOf(folder: string, pattern: RegExp): Record<string, Buffer> {
+  const names = readdirSync(folder, {recursive: true, encoding: 'utf8'}).filter(name => pattern.test(name));
+  return Object.fromEntries(
+    names
+      .filter(name => statSync(path.join(folder, name)).isFile())
+      .map(name => [name, readFileSync(path.join(folder, name))]),
+  );
+}
