@@ -18,6 +18,21 @@ export interface StripStep {
   run(...inputs: tf.Tensor4D[]): tf.Tensor4D;
 }
 
+/** Applies a step to maps of rows, whatever they are to whoever parks them; `last`: nobody reads these maps again. */
+export type StripRunner<Map> = (step: StripStep, maps: readonly Map[], last: boolean) => Map;
+
+/** Steps one after the other; what lies between two of them is read once. `last` is of the first one's inputs. */
+export function runSteps<Map>(
+  run: StripRunner<Map>,
+  steps: readonly StripStep[],
+  inputs: readonly Map[],
+  last: boolean,
+): Map {
+  const [first, ...rest] = steps;
+  if (!first) throw new Error('There is no step to run.');
+  return rest.reduce((map, step) => run(step, [map], true), run(first, inputs, last));
+}
+
 /** Of a whole frame (or clip): mean and 1 / deviation, [N,1,G,1]. */
 export interface WholeStatistics {
   readonly mean: tf.Tensor;

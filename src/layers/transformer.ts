@@ -6,6 +6,7 @@ import {Attention, FeedForward} from './attention.ts';
 import {Block, type BlockArgs, firstShape, type Shape, several} from './block.ts';
 import {Conv2d, Linear} from './linear.ts';
 import {GroupNorm, LayerNorm} from './norms.ts';
+import type {StripStep} from './strips.ts';
 import type {VideoPlace} from './temporal_resnet.ts';
 import {TemporalTransformerBlock} from './temporal_transformer.ts';
 import {positionTable, TimestepEmbedding} from './timestep_embedding.ts';
@@ -150,6 +151,13 @@ export class VideoTransformer extends Block<VideoTransformerOptions> {
       const mixed: tf.Tensor4D = tf.reshape(tokens, x.shape);
       return tf.add(x, this.projOut.forward(mixed));
     });
+  }
+
+  /** The transformer on strips: tokens of all rows are attended to, so it is one step. */
+  step(context?: tf.Tensor3D, video?: VideoPlace, temporalContext?: tf.Tensor3D): StripStep {
+    const {channels, heads, crossOnly = false} = this.options;
+    const run = (x: tf.Tensor4D) => this.forward(x, context, video, temporalContext);
+    return {halo: 0, scale: 1, channels, ...(crossOnly ? {} : {heads}), run};
   }
 
   private mixOverTime(

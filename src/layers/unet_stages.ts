@@ -4,6 +4,7 @@ import * as tf from '../tf.ts';
 import {Block, type BlockArgs} from './block.ts';
 import {checkpointed} from './checkpointing.ts';
 import {Downsample, Upsample} from './resample.ts';
+import {runSteps, type StripRunner, type StripStep} from './strips.ts';
 import {type VideoPlace, VideoResBlock, type VideoResBlockOptions} from './temporal_resnet.ts';
 import {VideoTransformer, type VideoTransformerOptions} from './transformer.ts';
 
@@ -71,6 +72,19 @@ abstract class Stage<Options extends StageOptions> extends Block<Options> {
       : run(...inputs);
   }
 
+  /** Residual block i (after joining its inputs) and its transformer, on strips. */
+  protected blockSteps(i: number, place: UNetPlace): StripStep[] {
+    if (place.given) throw new Error('Given frames are not cut into strips.');
+    const video = videoOf(place, undefined);
+    const [spatial, ...overTime] = this.resnets[i]!.steps(place.embedding, video);
+    const joined: StripStep = {
+      ...spatial!,
+      run: (...maps) => spatial!.run(maps.length === 1 ? maps[0]! : tf.concat(maps, 3)),
+    };
+    const transformer = this.attentions[i]?.step(place.context, video, place.temporalContext);
+    return [joined, ...overTime, ...(transformer ? [transformer] : [])];
+  }
+
   private given({given}: UNetPlace): tf.Tensor5D | undefined {
     return given?.[this.options.level];
   }
@@ -113,6 +127,24 @@ export class DownStage extends Stage<DownStageOptions> {
       return outputs;
     });
   }
+
+  /** The same on strips; every output is read again on the way up. */
+  over<Map>(x: Map, {place, run}: OnStrips<Map>): Map[] {
+    const outputs: Map[] = [];
+    let h = x;
+    for (let i = 0; i < this.resnets.length; i++) {
+      h = runSteps(run, this.blockSteps(i, place), [h], false);
+      outputs.push(h);
+    }
+    if (this.downsample) outputs.push(run(this.downsample.step(), [h], false));
+    return outputs;
+  }
+}
+
+/** What the strips of a stage's maps are run with. */
+export interface OnStrips<Map> {
+  readonly place: UNetPlace;
+  readonly run: StripRunner<Map>;
 }
 
 export interface MidStageOptions extends StageOptions {
@@ -133,6 +165,11 @@ export class MidStage extends Stage<MidStageOptions> {
 
   forward(x: tf.Tensor4D, place: UNetPlace): tf.Tensor4D {
     return tf.tidy(() => this.resnet(1, this.attend(0, this.resnet(0, x, place), place), place));
+  }
+
+  /** The same on strips; x is read again on the way up. */
+  over<Map>(x: Map, {place, run}: OnStrips<Map>): Map {
+    return runSteps(run, [...this.blockSteps(0, place), ...this.blockSteps(1, place)], [x], false);
   }
 }
 
@@ -172,6 +209,15 @@ export class UpStage extends Stage<UpStageOptions> {
       }
       return this.upsample ? this.upsample.forward(h, size) : h;
     });
+  }
+
+  /** The same on strips, for sizes that halve without a rest. */
+  over<Map>(x: Map, skips: readonly Map[], {place, run}: OnStrips<Map>): Map {
+    let h = x;
+    for (let i = 0; i < this.resnets.length; i++) {
+      h = runSteps(run, this.blockSteps(i, place), [h, skips[i]!], true);
+    }
+    return this.upsample ? run(this.upsample.step(), [h], true) : h;
   }
 }
 

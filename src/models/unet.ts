@@ -4,6 +4,7 @@ import {Block, type BlockArgs, firstShape, type Shape, several} from '../layers/
 import {ContextPath} from '../layers/context_path.ts';
 import {Conv2d, Embedding} from '../layers/linear.ts';
 import {GroupNorm} from '../layers/norms.ts';
+import type {StripRunner, StripStep} from '../layers/strips.ts';
 import {sinusoid, sinusoidFrequencies, TimestepEmbedding} from '../layers/timestep_embedding.ts';
 import {DownStage, MidStage, type StageOptions, type UNetPlace, UpStage} from '../layers/unet_stages.ts';
 import {silu} from '../ops/index.ts';
@@ -151,8 +152,46 @@ export class UNet extends Block<{config: UNetConfig}> {
     return this.convOut.forward(this.normOut.forward(x, {silu: true}));
   }
 
+  /**
+   * `forward` on maps of rows that `run` applies steps to, for frames too large for memory: `latents` is [N,H,W,C], N = B x
+   * frames, whose sides halve on every level without a rest. Given frames are not supported.
+   */
+  forwardOver<Map>(
+    latents: Map,
+    run: StripRunner<Map>,
+    {
+      frames,
+      mode = 'video',
+      inputs,
+    }: {
+      readonly frames: number;
+      readonly mode?: 'video' | 'image';
+      /** Absent: steps are looked at and not run. */
+      readonly inputs?: Omit<UNetInputs, 'latents' | 'given' | 'mode'>;
+    },
+  ): Map {
+    const place = !inputs
+      ? {embedding: NOTHING, frames}
+      : mode === 'video'
+        ? this.videoPlace(inputs, frames)
+        : this.imagePlace(inputs, frames);
+    const on = {place, run};
+    const [finest = 0] = this.config.channels;
+    const convIn: StripStep = {halo: 1, scale: 1, channels: finest, run: x => this.convIn.forward(x!)};
+    let x = run(convIn, [latents], true);
+    const skips = [x];
+    for (const stage of this.down) {
+      skips.push(...stage.over(x, on));
+      x = skips.at(-1)!;
+    }
+    x = this.mid.over(x, on);
+    for (const stage of this.up) x = stage.over(x, skips.splice(-stage.options.skips.length).reverse(), on);
+    const out = (h: tf.Tensor4D) => this.convOut.forward(this.normOut.forward(h, {silu: true}));
+    return run({halo: 1, scale: 1, channels: this.config.outChannels, run: out}, [x], true);
+  }
+
   /** A video as it is: one embedding and one text a clip, temporal layers on. */
-  private videoPlace(inputs: UNetInputs, frames: number): UNetPlace {
+  private videoPlace(inputs: Omit<UNetInputs, 'latents'>, frames: number): UNetPlace {
     const {timesteps, context, temporalContext, classLabels, addedNumbers, given} = inputs;
     const path = this.contextPath;
     if (given && !path) throw new Error('This UNet has no path for given frames: build it with temporal.given.');
@@ -166,7 +205,10 @@ export class UNet extends Block<{config: UNetConfig}> {
   }
 
   /** Every frame as an image of its own: exactly the image model's graph on a batch of B x T. */
-  private imagePlace({timesteps, context, classLabels, addedNumbers}: UNetInputs, frames: number): UNetPlace {
+  private imagePlace(
+    {timesteps, context, classLabels, addedNumbers}: Omit<UNetInputs, 'latents'>,
+    frames: number,
+  ): UNetPlace {
     const each = <R extends tf.Rank>(x: tf.Tensor<R> | undefined) => x && repeatRows(x, frames);
     return {
       embedding: this.embed(repeatRows(timesteps, frames), each(classLabels), each(addedNumbers)),
@@ -210,6 +252,9 @@ export class UNet extends Block<{config: UNetConfig}> {
     return [...firstShape(shape).slice(0, -1), this.config.outChannels];
   }
 }
+
+/** Stands for an embedding where nothing is computed. */
+const NOTHING = undefined as never;
 
 /** Each row `times` over, in place: [B,...] -> [B x times,...]. */
 export function repeatRows<R extends tf.Rank>(x: tf.Tensor<R>, times: number): tf.Tensor<R> {

@@ -24,7 +24,7 @@ export interface Guidance {
  * Generation"), with conditions alone classifier-free guidance. Each scale other than 1 costs one more evaluation.
  * @throws RangeError for scales that are no finite numbers.
  */
-export function guidedDenoise(unet: UNet, mode: 'video' | 'image', guidance: Guidance = {}): Denoise {
+export function guidedDenoise(unet: Pick<UNet, 'forward'>, mode: 'video' | 'image', guidance: Guidance = {}): Denoise {
   const {conditions = {}, unconditional, scale = 1, given, contextScale = 1} = guidance;
   for (const value of [scale, contextScale]) {
     if (!Number.isFinite(value)) throw new RangeError(`A guidance scale must be a finite number, got ${value}.`);

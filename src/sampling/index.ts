@@ -10,7 +10,9 @@ export {
   interpolateFrames,
   interpolationWindows,
 } from './interpolate_frames.ts';
-export {type DecodePlan, planDecode} from './memory_plan.ts';
+export {type DecodePlan, planDecode, planUNet, type UNetPlan} from './memory_plan.ts';
 export {type PredictOptions, predictFrames, predictionWindows} from './predict_frames.ts';
 export {type LatentDiffusion, type SampleOptions, sampleLatents} from './sample_latents.ts';
 export {type NoisePlace, type SamplingPart, windowNoise} from './sampling_noise.ts';
+export {unetOnStrips} from './unet_on_strips.ts';
+export {type UpsampleOptions, upsampleVideo, type VideoUpsampler} from './upsample_video.ts';

@@ -2,7 +2,7 @@
 // engine holds besides one step's input and output (normalised copies, a convolution's scratch) is counted as whole copies
 // of the larger of the two; COPIES was measured (docs/sampling.md).
 import type {StripStep} from '../layers/strips.ts';
-import type {AutoencoderKL} from '../models/index.ts';
+import type {AutoencoderKL, UNet} from '../models/index.ts';
 import {UserError} from '../platform/user_error.ts';
 
 export interface DecodePlan {
@@ -70,6 +70,50 @@ export function planDecode(
   throw new UserError(
     `Decoding frames of ${wanted.height * autoencoder.factor}x${wanted.width * autoencoder.factor} takes at least ${megabytes(least)}, but the memory is bound to ${megabytes(memory)}: raise the bound or sample smaller frames.`,
   );
+}
+
+/** How a UNet is evaluated within a bound: whole, or on strips of `stripBytes`. */
+export interface UNetPlan {
+  readonly stripBytes: number | undefined;
+  readonly engineBytes: number;
+  readonly parkedBytes: number;
+}
+
+/**
+ * The memory of one evaluation on clips of `frames`, the maps kept for the way up included.
+ * @throws UserError where not even strips of single rows fit.
+ */
+export function planUNet(
+  unet: UNet,
+  {frames, height, width}: {frames: number; height: number; width: number},
+  memory: number,
+): UNetPlan {
+  const found = {largest: 0, narrowest: 0, keys: 0};
+  let [live, parked] = [0, 0];
+  const bytesOf = ([n, h, w, c]: Shape) => FLOAT * n * h * w * c;
+  const run = (step: StripStep, maps: readonly Shape[], last: boolean): Shape => {
+    const [n, h, w] = maps[0]!;
+    const input: Shape = [n, h, w, maps.reduce((sum, map) => sum + map[3], 0)];
+    const row = rowBytes(input, step);
+    const output: Shape = [n, Math.ceil(h * step.scale), Math.ceil(w * step.scale), step.channels];
+    found.largest = Math.max(found.largest, row * h);
+    found.narrowest = Math.max(found.narrowest, row * ((step.scale === 0.5 ? 2 : 1) + 2 * step.halo));
+    if (step.heads !== undefined) found.keys = Math.max(found.keys, 4 * bytesOf(input));
+    live += bytesOf(output);
+    parked = Math.max(parked, live);
+    if (last) live -= bytesOf(input);
+    return output;
+  };
+  unet.forwardOver<Shape>([frames, height, width, unet.config.inChannels], run, {frames});
+  const whole = COPIES * found.largest + found.keys + parked;
+  if (whole <= memory) return {stripBytes: undefined, engineBytes: whole, parkedBytes: 0};
+  const fixed = parked + found.keys;
+  const stripBytes = Math.floor((memory - fixed) / (COPIES + 1));
+  if (stripBytes < found.narrowest)
+    throw new UserError(
+      `Enlarging ${frames} frames at ${height}x${width} takes at least ${Math.ceil((fixed + (COPIES + 1) * found.narrowest) / 2 ** 20)} MiB, but the memory is bound to ${Math.floor(memory / 2 ** 20)} MiB: raise the bound, or enlarge fewer frames at a time.`,
+    );
+  return {stripBytes, engineBytes: COPIES * stripBytes + found.keys, parkedBytes: parked + stripBytes};
 }
 
 /** Over all steps: the largest map, the most parked between two, the least a strip can be, and attention's keys and values. */

@@ -10,10 +10,11 @@ import {
   type UNetConfig,
 } from '../../src/models/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
-import type {LatentDiffusion, UNetConditions} from '../../src/sampling/index.ts';
+import type {LatentDiffusion, UNetConditions, VideoUpsampler} from '../../src/sampling/index.ts';
 import * as tf from '../../src/tf.ts';
 import {buildConditionEncoder} from '../conditions.ts';
 import {allocateExactly} from '../frozen.ts';
+import {clipFrames} from '../networks.ts';
 import type {HostModel} from '../parts.ts';
 import {
   conditionsOf,
@@ -35,10 +36,16 @@ export interface DiffusionPart {
   readonly temporalConditions: ConditionEncoder | undefined;
 }
 
+/** An upsampler's own model and what it is conditioned on. */
+export interface UpsamplerPart extends DiffusionPart {
+  readonly upsampler: VideoUpsampler;
+}
+
 export interface PipelineModels {
   readonly keyFrames: DiffusionPart;
   readonly prediction: DiffusionPart | undefined;
   readonly interpolation: DiffusionPart | undefined;
+  readonly upsampler: UpsamplerPart | undefined;
   readonly autoencoder: AutoencoderKL;
   readonly scaleFactor: number;
   /** [height, width] that the key frame model was trained at. */
@@ -71,12 +78,14 @@ export function buildModels(host: HostPipeline, sampling: Sampling, untrained: n
     throw new UserError(
       `${host.keyFrames.path} has no autoencoder: a pipeline decodes with its key frame model's, or "decoder".`,
     );
-  const autoencoder = autoencoderOf(decoderHost, host.keyFrames.autoencoder, untrained);
+  const autoencoder = autoencoderOf(decoderHost, untrained);
+  const upsampler = host.upsampler && upsamplerPart(host.upsampler, part(needDiffusion(host.upsampler)), untrained);
   const data = host.keyFrames.config?.data;
   return {
     keyFrames,
     prediction: host.prediction && part(needDiffusion(host.prediction)),
     interpolation: host.interpolation && part(needDiffusion(host.interpolation)),
+    upsampler,
     autoencoder,
     scaleFactor,
     size: data?.size ?? [32 * autoencoder.factor, 32 * autoencoder.factor],
@@ -87,9 +96,28 @@ export function buildModels(host: HostPipeline, sampling: Sampling, untrained: n
         conditions?.dispose();
         temporalConditions?.dispose();
       }
+      upsampler?.upsampler.latent?.autoencoder.dispose();
       autoencoder.dispose();
     },
   };
+}
+
+function upsamplerPart(host: HostPart, part: DiffusionPart, untrained: number | undefined): UpsamplerPart {
+  const {autoencoder, lowResolution, scaleFactor = autoencoder?.config.scaleFactor} = host;
+  // An imported x4 upscaler says only how its input is noised.
+  const upsampling = host.upsampling ?? (lowResolution && {factor: 4, maxNoiseLevel: 350, ...lowResolution});
+  if (!upsampling)
+    throw new UserError(
+      `upsampler: ${host.path} does not say how its low-resolution frames are noised: train the stage upsampler from it.`,
+    );
+  const {factor, maxNoiseLevel, schedule} = upsampling;
+  if (autoencoder && scaleFactor === undefined)
+    throw new UserError(`upsampler: the scale of the latents of ${host.path} is not known.`);
+  const latent = autoencoder && {
+    autoencoder: autoencoderOf(autoencoder, untrained),
+    scaleFactor: scaleFactor ?? 1,
+  };
+  return {...part, upsampler: {...part.model, factor, maxNoiseLevel, lowSchedule: makeSchedule(schedule), latent}};
 }
 
 function diffusionPart(
@@ -118,17 +146,10 @@ function diffusionPart(
 
 /** Frames of the clips a model was trained on; of imported video models, Video LDM's eight. */
 function clipOf({config, unet}: HostDiffusion): number {
-  if (!config) return unet.config.temporal ? 8 : 1;
-  // An interpolation run reads clips at 16 times the key frames' rate and sees every fourth frame, or a quarter of them.
-  return String(config.stage) === 'interpolation' ? (config.data.frames - 1) / 4 + 1 : config.data.frames;
+  return config ? clipFrames(config) : unet.config.temporal ? 8 : 1;
 }
 
-/** The decoder's run decodes; a start image is encoded by the same encoder, which no stage changes. */
-function autoencoderOf(
-  {config, weights}: HostModel<AutoencoderConfig>,
-  _encoder: HostModel<AutoencoderConfig> | undefined,
-  untrained: number | undefined,
-): AutoencoderKL {
+function autoencoderOf({config, weights}: HostModel<AutoencoderConfig>, untrained: number | undefined): AutoencoderKL {
   const autoencoder = new AutoencoderKL(config);
   autoencoder.trainable = false;
   return untrained === undefined

@@ -1,7 +1,7 @@
 // The runs that a pipeline names, read and checked against each other before an engine is opened: each must be of a stage
 // that can do the part, and all must share one space of latents.
 import type {PipelineParts, Sampling} from '../../src/config/pipeline.ts';
-import {type ConditionsConfig, conditionNames, type UNetConfig} from '../../src/models/index.ts';
+import {type ConditionsConfig, conditionNames, UNet, type UNetConfig} from '../../src/models/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
 import {type LoadedModels, loadModelFolder, namesModelFolder} from '../load_models.ts';
 import {type LoadedRun, loadRun} from '../load_run.ts';
@@ -143,19 +143,16 @@ export function withSpatialOf(
         `spatial: ${image.path} predicts ${image.diffusion[field]}, but the layers over time of ${video.path} were trained with ${video.diffusion[field]}.`,
       );
   }
-  const spatial = [...image.unet.weights].filter(([path]) => !isTemporal(path));
-  const over = [...video.unet.weights].filter(([path]) => isTemporal(path));
   const config = {...other, temporal: {...temporal, ...(ownDim === undefined ? {} : {contextDim: ownDim})}};
+  const specs = new UNet(config).weightSpecs();
+  const temporalPaths = new Set(specs.flatMap(({part, path}) => (part === 'temporal' ? [path] : [])));
+  const spatial = [...image.unet.weights].filter(([path]) => !temporalPaths.has(path));
+  const over = [...video.unet.weights].filter(([path]) => temporalPaths.has(path));
   const texts = [conditionsOf(image), conditionsOf(video)];
   return {
     unet: {config, weights: new Map([...spatial, ...over])},
     ownText: !sameConditions(texts[0], texts[1]),
   };
-}
-
-/** The names of weights that belong to layers over time. */
-function isTemporal(path: string): boolean {
-  return /temporal|time_mixer|time_pos_embed|context_path|context_proj/.test(path);
 }
 
 function sameConditions(a: HostConditions | undefined, b: HostConditions | undefined): boolean {

@@ -12,9 +12,11 @@ import {
   interpolateFrames,
   interpolationWindows,
   planDecode,
+  planUNet,
   predictFrames,
   predictionWindows,
   sampleLatents,
+  upsampleVideo,
 } from '../../src/sampling/index.ts';
 import * as tf from '../../src/tf.ts';
 import {type DiffusionPart, encodeConditions, type PipelineModels} from './build_models.ts';
@@ -75,6 +77,7 @@ export function planVideo(models: PipelineModels, sampling: Sampling): VideoPlan
   const clip = {frames: Math.min(sampling.decodeFrames, frames), height: height / factor, width: width / factor};
   const temporal = autoencoder.config.temporalDecoder !== undefined;
   planDecode(autoencoder, {...clip, temporal}, sampling.memory * 2 ** 20);
+  refuseLarge(models, sampling, [height, width], frames);
   const keyFps = sampling.fps ?? models.fps;
   const fps = keyFps * INTERPOLATION ** levels;
   if (fps > 1000)
@@ -100,6 +103,36 @@ function refuseWindows(part: string, windows: number): void {
     throw new UserError(
       `--frames: ${part} would be asked ${windows} times for one video, at most ${MOST_WINDOWS} are made: ask for fewer.`,
     );
+}
+
+/** What the upsampler cannot work on. */
+function refuseLarge(
+  {upsampler}: PipelineModels,
+  sampling: Sampling,
+  [height, width]: readonly [number, number],
+  frames: number,
+): void {
+  if (!upsampler) {
+    if (sampling.noiseLevel !== undefined || sampling.upsampleSteps !== undefined)
+      throw new UserError('--noise-level and --upsample-steps need an upsampler: name one as "upsampler".');
+    return;
+  }
+  const {factor, latent, maxNoiseLevel, schedule, unet} = upsampler.upsampler;
+  const {noiseLevel, steps} = sampling;
+  if (noiseLevel !== undefined && noiseLevel > maxNoiseLevel)
+    throw new UserError(`--noise-level ${noiseLevel}: this upsampler was trained with levels up to ${maxNoiseLevel}.`);
+  const asked = sampling.upsampleSteps ?? steps;
+  if (asked > schedule.config.steps)
+    throw new UserError(`--upsample-steps ${asked}: the upsampler was trained with ${schedule.config.steps} steps.`);
+  const ratio = latent?.autoencoder.factor ?? 1;
+  const least = 2 ** (unet.config.channels.length - 1);
+  const size = [height, width].map(side => (side * factor) / ratio);
+  if (size.some(side => side % least !== 0))
+    throw new UserError(
+      `--size ${height} ${width}: enlarged ${factor} times it does not divide by ${least * ratio}, as the upsampler needs.`,
+    );
+  const clip = {frames: Math.min(sampling.upsampleFrames, frames), height: size[0]!, width: size[1]!};
+  planUNet(unet, clip, sampling.memory * 2 ** 20);
 }
 
 function refuseSteps({keyFrames, prediction, interpolation}: PipelineModels, {steps}: Sampling): void {
@@ -178,7 +211,7 @@ export async function makeVideo(
         ),
       );
     }
-    return await decodeVideo(models.autoencoder, latents, {
+    const decoded = await decodeVideo(models.autoencoder, latents, {
       scaleFactor: models.scaleFactor,
       framesAtOnce: sampling.decodeFrames,
       memory: sampling.memory * 2 ** 20,
@@ -186,6 +219,20 @@ export async function makeVideo(
       ...(onPlan ? {onPlan} : {}),
       ...(signal ? {signal} : {}),
     });
+    const {upsampler} = models;
+    if (!upsampler) return decoded;
+    const {noiseLevel, upsampleFrames: framesAtOnce} = sampling;
+    return await guided(upsampler, {fps: plan.fps}, guidance =>
+      upsampleVideo(upsampler.upsampler, decoded, {
+        ...common,
+        guidance,
+        steps: sampling.upsampleSteps ?? steps,
+        framesAtOnce,
+        memory: sampling.memory * 2 ** 20,
+        onStep: work.step('upsampling', plan.frames),
+        ...(noiseLevel === undefined ? {} : {noiseLevel}),
+      }),
+    );
   } finally {
     latents.dispose();
   }
@@ -220,8 +267,8 @@ const DECODE_WORK = 4;
 
 /** Shares of the work: frames times steps. */
 function progressOf(
-  {prediction, interpolation}: PipelineModels,
-  {steps, image}: Sampling,
+  {prediction, interpolation, upsampler}: PipelineModels,
+  {steps, upsampleSteps, image}: Sampling,
   plan: VideoPlan,
   report: (part: string, share: number) => void,
 ) {
@@ -235,6 +282,7 @@ function progressOf(
     total += interpolationWindows(keys, interpolation.clip).length * interpolation.clip * steps;
     keys = interpolatedLength(keys);
   }
+  if (upsampler) total += plan.frames * (upsampleSteps ?? steps);
   let done = 0;
   let decoded = 0;
   return {
