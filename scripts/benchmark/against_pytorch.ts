@@ -1,5 +1,5 @@
 // A training step of our UNet beside PyTorch's on the same weights and batch, as JSON:
-//   node --import tsx scripts/benchmark/against_pytorch.ts [--sizes tiny,small] [--rounds 5] [--steps 3] [--python python3] [--threads 1,2]
+//   node --import tsx scripts/benchmark/against_pytorch.ts [--sizes tiny,small] [--rounds 5] [--steps 3] [--python python3] [--threads 1,2] [--layouts contiguous]
 // Each side first finds its best setting (threads; for PyTorch the memory layout too); then they take turns. Ratios are of
 // medians, and of the fastest steps for a machine that has other work; none is printed where the first losses differ by
 // more than 1e-4.
@@ -8,7 +8,7 @@ import {availableParallelism, cpus, tmpdir} from 'node:os';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
 import {caseOf, type SizeName, writeCase} from './cases.ts';
-import {median, ourSide, pytorchSide, type Worker} from './worker.ts';
+import {best, ourSide, pytorchSide, takeTurns} from './worker.ts';
 
 const {values: options} = parseArgs({
   options: {
@@ -17,6 +17,7 @@ const {values: options} = parseArgs({
     steps: {type: 'string', default: '3'},
     python: {type: 'string', default: 'python3'},
     threads: {type: 'string'},
+    layouts: {type: 'string', default: 'channels_last,contiguous'},
   },
 });
 const [rounds, stepsPerTurn] = [Number(options.rounds), Number(options.steps)];
@@ -28,49 +29,24 @@ const ours = (folder: string, threads: number) => ourSide(folder, '--threads', S
 const theirs = (folder: string, threads: number, layout: string) =>
   pytorchSide(options.python, folder, '--threads', String(threads), '--layout', layout);
 
-/** Starts each candidate in turn, and again the one with the fastest step after the first three. */
-async function best(candidates: (() => Promise<Worker>)[]): Promise<Worker> {
-  const times: number[] = [];
-  for (const start of candidates) {
-    const worker = await start();
-    times.push(Math.min(...(await worker.steps(3 + stepsPerTurn)).ms.slice(3)));
-    await worker.close();
-  }
-  return candidates[times.indexOf(Math.min(...times))]!();
-}
-
-interface Side {
-  ms: number[];
-  cpuMs: number[];
-}
-function summary(worker: Worker, firstLoss: number, {ms, cpuMs}: Side) {
-  const figures = {medianMs: median(ms), fastestMs: Math.min(...ms), processorMs: median(cpuMs)};
-  return {...worker.about, firstLoss, steps: ms.length, ...figures};
-}
-
 async function compare(size: SizeName): Promise<object> {
   const folder = await mkdtemp(path.join(tmpdir(), 'video-ldm-benchmark-'));
   try {
     const chosen = caseOf(size);
     await writeCase(folder, chosen);
-    const layouts = ['channels_last', 'contiguous'];
+    const layouts = options.layouts.split(',');
     const workers = [
-      await best(threadCounts.map(threads => () => ours(folder, threads))),
-      await best(threadCounts.flatMap(n => layouts.map(layout => () => theirs(folder, n, layout)))),
+      await best(
+        threadCounts.map(threads => () => ours(folder, threads)),
+        stepsPerTurn,
+      ),
+      await best(
+        threadCounts.flatMap(n => layouts.map(layout => () => theirs(folder, n, layout))),
+        stepsPerTurn,
+      ),
     ];
-    const firstLosses: number[] = [];
-    for (const worker of workers) firstLosses.push((await worker.steps(3)).losses[0]!);
-    const sides: Side[] = workers.map(() => ({ms: [], cpuMs: []}));
-    for (let round = 0; round < rounds; round++) {
-      for (const [i, worker] of workers.entries()) {
-        const {ms, cpuMs} = await worker.steps(stepsPerTurn);
-        sides[i]!.ms.push(...ms);
-        sides[i]!.cpuMs.push(...cpuMs);
-      }
-    }
-    for (const worker of workers) await worker.close();
-    const [us, them] = workers.map((worker, i) => summary(worker, firstLosses[i]!, sides[i]!));
-    const lossDifference = Math.abs(firstLosses[0]! - firstLosses[1]!);
+    const [us, them] = await takeTurns(workers, rounds, stepsPerTurn);
+    const lossDifference = Math.abs(us!.firstLoss - them!.firstLoss);
     const ratios = {
       ratio: us!.medianMs / them!.medianMs,
       ratioOfFastest: us!.fastestMs / them!.fastestMs,

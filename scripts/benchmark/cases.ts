@@ -29,6 +29,8 @@ export type SizeName = keyof typeof sizes;
 export const sizes = {
   tiny: {unet: unet([1, 2, 4, 4], 32, 16, 64), batch: {B: 1, T: 4, h: 16, w: 16}},
   small: {unet: unet([1, 2, 2, 2], 128, 64, 512), batch: {B: 1, T: 8, h: 32, w: 64}},
+  /** The networks of configs/tiny, on latents of 64x64 pixels. */
+  quickstart: {unet: quickstart(), batch: {B: 4, T: 8, h: 16, w: 16}},
   sd: {unet: unet([1, 2, 4, 4], 320, 64, 1024), batch: {B: 1, T: 8, h: 32, w: 64}},
 } as const satisfies Record<string, {unet: UNetConfig; batch: BatchSize}>;
 
@@ -43,6 +45,20 @@ function unet(multipliers: number[], width: number, headDim: number, crossAttent
     crossAttentionDim,
     linearProjection: true,
     normGroups: 32,
+    temporal: videoLdmTemporal,
+  };
+}
+
+function quickstart(): UNetConfig {
+  return {
+    inChannels: 4,
+    outChannels: 4,
+    channels: [64, 64],
+    layersPerBlock: 1,
+    attention: [false, true],
+    heads: {dim: 32},
+    linearProjection: true,
+    normGroups: 8,
     temporal: videoLdmTemporal,
   };
 }
@@ -81,7 +97,7 @@ export async function writeCase(folder: string, chosen: Case): Promise<void> {
   const batch = {
     latents: drawn([B, T, h, w, inChannels], 0),
     target: drawn([B, T, h, w, inChannels], 1),
-    context: drawn([B, chosen.contextTokens, crossAttentionDim], 2),
+    ...(crossAttentionDim ? {context: drawn([B, chosen.contextTokens, crossAttentionDim], 2)} : {}),
     timesteps: hostF32(
       [B],
       Float32Array.from({length: B}, (_, i) => (500 + 123 * i) % 1000),

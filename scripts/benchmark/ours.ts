@@ -41,7 +41,7 @@ const batch = await withSafetensors(path.join(folder, 'batch.safetensors'), asyn
   return {
     latents: (await tensor('latents')) as tf.Tensor5D,
     target: (await tensor('target')) as tf.Tensor5D,
-    context: (await tensor('context')) as tf.Tensor3D,
+    ...(file.tensors.has('context') ? {context: (await tensor('context')) as tf.Tensor3D} : {}),
     timesteps: (await tensor('timesteps')) as tf.Tensor1D,
   };
 });
@@ -54,10 +54,10 @@ const zeros = (like: tf.Variable) => tf.variable(tf.zerosLike(like), false);
 const moments = trained.map(variable => ({m: zeros(variable), v: zeros(variable)}));
 
 interface Inputs {
-  [name: string]: tf.Tensor;
+  [name: string]: tf.Tensor | undefined;
   latents: tf.Tensor5D;
   target: tf.Tensor5D;
-  context: tf.Tensor3D;
+  context?: tf.Tensor3D;
   timesteps: tf.Tensor1D;
   scalars: tf.Tensor1D;
 }

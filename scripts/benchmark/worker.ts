@@ -62,3 +62,44 @@ export const ourSide = (folder: string, ...flags: string[]) =>
   startWorker(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, 'ours.ts'), folder, ...flags]);
 export const pytorchSide = (python: string, folder: string, ...flags: string[]) =>
   startWorker(python, [path.join(import.meta.dirname, 'pytorch.py'), folder, ...flags]);
+
+/** Starts each candidate in turn, and again the one with the fastest step after the first three. */
+export async function best(candidates: (() => Promise<Worker>)[], steps: number): Promise<Worker> {
+  if (candidates.length === 1) return candidates[0]!();
+  const times: number[] = [];
+  for (const start of candidates) {
+    const worker = await start();
+    times.push(Math.min(...(await worker.steps(3 + steps)).ms.slice(3)));
+    await worker.close();
+  }
+  return candidates[times.indexOf(Math.min(...times))]!();
+}
+
+export interface Summary {
+  firstLoss: number;
+  steps: number;
+  medianMs: number;
+  fastestMs: number;
+  /** Median of processor time. */
+  processorMs: number;
+}
+
+/** Three steps each to warm up, then turns of `steps`; ends the workers. */
+export async function takeTurns(workers: Worker[], rounds: number, steps: number): Promise<Summary[]> {
+  const firstLosses: number[] = [];
+  for (const worker of workers) firstLosses.push((await worker.steps(3)).losses[0]!);
+  const sides = workers.map(() => ({ms: [] as number[], cpuMs: [] as number[]}));
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, worker] of workers.entries()) {
+      const {ms, cpuMs} = await worker.steps(steps);
+      sides[i]!.ms.push(...ms);
+      sides[i]!.cpuMs.push(...cpuMs);
+    }
+  }
+  for (const worker of workers) await worker.close();
+  return workers.map(({about}, i) => {
+    const {ms, cpuMs} = sides[i]!;
+    const figures = {medianMs: median(ms), fastestMs: Math.min(...ms), processorMs: median(cpuMs)};
+    return {...about, firstLoss: firstLosses[i]!, steps: ms.length, ...figures};
+  });
+}
