@@ -44,7 +44,7 @@ export interface VideoBatch {
   captions: (string | undefined)[];
   /** Frames per second of each clip; 0 for a still image. */
   fps: number[];
-  /** By name (`night`, `crowdedness`, ...) a whole number from 0; a name that a sample lacks is absent. */
+  /** By name (`night`, `crowdedness`, ...) a whole number from 0; absent where it is missing or a text, see `metadata`. */
   labels: Readonly<Record<string, number>>[];
   /** The boxes of each clip, by frame. */
   boxes: ClipBox[][];

@@ -21,18 +21,24 @@ const longestClass = 200;
 /** A clip's box is dropped when less than this share of it is left within the crop. */
 const leastVisible = 0.25;
 
-/** The labels among `names` that are there. @throws BadSample for one that is no whole number from 0. */
+/**
+ * The labels among `names` that are whole numbers from 0; names of classes are texts and stay where they are.
+ * @throws BadSample for one that is neither.
+ */
 export function labelsOf(metadata: Metadata, names: readonly string[]): Record<string, number> {
   const labels: Record<string, number> = {};
   for (const name of names) {
     const value = Object.hasOwn(metadata, name) ? metadata[name] : undefined;
-    if (value === undefined) continue;
+    if (value === undefined || (typeof value === 'string' && value.length <= longestClass)) continue;
     if (typeof value === 'boolean') {
       labels[name] = Number(value);
     } else if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= mostLabel) {
       labels[name] = value;
     } else {
-      throw new BadSample('badMetadata', `The label "${name}" must be a whole number from 0, found ${shown(value)}.`);
+      throw new BadSample(
+        'badMetadata',
+        `The label "${name}" must be a whole number from 0 or a short text, found ${shown(value)}.`,
+      );
     }
   }
   return labels;

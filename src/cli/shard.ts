@@ -151,18 +151,35 @@ const folder: CommandModule<object, FolderArguments> = {
   },
 };
 
-const webvid: CommandModule<object, ClipArguments & {csv: string; videos: string; share: number}> = {
+interface TableArguments extends ClipArguments {
+  csv: string;
+  videos: string;
+  share: number;
+  'id-column': string;
+  'caption-column': string;
+  'folder-column': string;
+}
+
+const webvid: CommandModule<object, TableArguments> = {
   command: 'webvid <csv> <videos>',
-  describe: 'a table with videoid, name, page_dir, duration, and the folder of its files',
+  describe: 'a CSV table of videos and captions (WebVid, or another by its columns) and the folder of its files',
   builder: args =>
     clipOptions(args)
       .positional('csv', {type: 'string', demandOption: true})
       .positional('videos', {type: 'string', demandOption: true, describe: 'folder with page_dir/videoid.mp4'})
-      .option('share', {type: 'number', default: 0, describe: 'share of the videos that is held out'}),
+      .option('share', {type: 'number', default: 0, describe: 'share of the videos that is held out'})
+      .option('id-column', {type: 'string', default: 'videoid', describe: 'names the file, with or without .mp4'})
+      .option('caption-column', {type: 'string', default: 'name'})
+      .option('folder-column', {
+        type: 'string',
+        default: 'page_dir',
+        describe: 'folder of the file, where there is one',
+      }),
   handler: async args => {
     const {shardWebvid} = await import('../../datasets/index.ts');
     const {csv, videos, share} = args;
-    say(await shardWebvid({...(await clipsWanted(args)), csv, videos, validation: share}), args.out);
+    const columns = {id: args['id-column'], caption: args['caption-column'], folder: args['folder-column']};
+    say(await shardWebvid({...(await clipsWanted(args)), csv, videos, validation: share, columns}), args.out);
   },
 };
 

@@ -229,7 +229,7 @@ describe('what a clip is cut to', () => {
     ['a box of null', '{"boxes": [{"frame": 0, "xyxy": [null, 1, 2, 3], "class": "car"}]}', /Box 0 must be/],
     ['an inverted box', '{"boxes": [{"frame": 0, "xyxy": [3, 1, 2, 3], "class": "car"}]}', /Box 0 must be/],
     ['boxes that are no list', '{"boxes": {"frame": 0}}', /"boxes" must be a list/],
-    ['a label that is no number', '{"night": "yes"}', /label "night" must be a whole number/],
+    ['a label that is neither number nor text', '{"night": [1]}', /label "night" must be a whole number/],
     ['a negative label', '{"crowdedness": -3}', /label "crowdedness" must be a whole number/],
     ['nested beyond measure', `{"a": ${'['.repeat(200_000)}${']'.repeat(200_000)}, "night": 0.5}`, /night/],
   ])('%s is a bad sample', async (_name, json, expected) => {
