@@ -8,12 +8,16 @@ import {integers, uniforms} from '../src/random/index.ts';
 export const directions = ['left', 'right', 'up', 'down'] as const;
 export type Direction = (typeof directions)[number];
 const shapes = ['square', 'disc'] as const;
-const colours = {red: [225, 60, 50], green: [60, 190, 80], blue: [70, 100, 235]} as const;
-const background = 24;
+/** Another style is another world with the same motion: what an image model is fine-tuned to. */
+const styles = {
+  dark: {ground: 24, red: [225, 60, 50], green: [60, 190, 80], blue: [70, 100, 235]},
+  light: {ground: 232, red: [170, 20, 90], green: [120, 120, 10], blue: [10, 110, 130]},
+} as const;
+export type ShapeStyle = keyof typeof styles;
 
 export interface MovingShape {
   readonly shape: (typeof shapes)[number];
-  readonly colour: keyof typeof colours;
+  readonly colour: 'red' | 'green' | 'blue';
   readonly direction: Direction;
   /** Where its middle starts, as shares of width and height. */
   readonly start: readonly [x: number, y: number];
@@ -25,6 +29,8 @@ export interface ShapeClips {
   readonly fps: number;
   /** Share of the frame's side that the shape goes each frame. */
   readonly pace: number;
+  /** Default `dark`. */
+  readonly style?: ShapeStyle;
 }
 
 /** Shape `i` of a seed. */
@@ -46,10 +52,11 @@ export function captionOf({shape, colour, direction}: MovingShape): string {
 /** RGB [T,size,size,3], edges smoothed, and the box of each frame in shares (the part before it leaves the frame). */
 export function drawShape(
   {shape, colour, direction, start}: MovingShape,
-  {frames, size, pace}: Pick<ShapeClips, 'frames' | 'size' | 'pace'>,
+  {frames, size, pace, style = 'dark'}: Omit<ShapeClips, 'fps'>,
 ): {data: Uint8Array; boxes: [number, number, number, number][]} {
   const [dx, dy] = {left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1]}[direction] as [number, number];
   const half = size * 0.17;
+  const {ground, [colour]: paint} = styles[style];
   const data = new Uint8Array(frames * size * size * 3);
   const boxes: [number, number, number, number][] = [];
   const wrap = (x: number) => x - Math.floor(x);
@@ -64,9 +71,7 @@ export function drawShape(
         const outside = (shape === 'square' ? Math.max(ax, ay) : Math.hypot(ax, ay)) - half;
         const cover = Math.min(1, Math.max(0, 0.5 - outside));
         for (let c = 0; c < 3; c++) {
-          data[((t * size + y) * size + x) * 3 + c] = Math.round(
-            background + cover * (colours[colour][c]! - background),
-          );
+          data[((t * size + y) * size + x) * 3 + c] = Math.round(ground + cover * (paint[c]! - ground));
         }
       }
     }
@@ -115,7 +120,7 @@ export function directionOf(data: Uint8Array, [frames, height, width]: readonly 
     for (let y = 0; y < height!; y++) {
       for (let x = 0; x < width!; x++) {
         const at = ((t * height! + y) * width! + x) * 3;
-        const bright = Math.max(0, Math.max(data[at]!, data[at + 1]!, data[at + 2]!) - 2 * background);
+        const bright = Math.max(0, Math.max(data[at]!, data[at + 1]!, data[at + 2]!) - 2 * styles.dark.ground);
         for (const [axis, angle] of [
           ['x', (2 * Math.PI * x) / width!],
           ['y', (2 * Math.PI * y) / height!],

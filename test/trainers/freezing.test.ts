@@ -1,5 +1,6 @@
 // What a stage freezes has no gradient computed, no optimiser slot, and the same bytes after training; what it trains has
 // moved: for every diffusion stage.
+import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {loadCheckpoint, loadLatest} from '../../checkpoints/index.ts';
@@ -10,6 +11,7 @@ import * as tf from '../../src/tf.ts';
 import {heldOutBatches, trainingData} from '../../trainers/data.ts';
 import {readFrozen} from '../../trainers/frozen.ts';
 import {type LoadedRun, loadRun} from '../../trainers/index.ts';
+import {freezeParent} from '../../trainers/parent.ts';
 import {runFolderAt} from '../../trainers/run_folder.ts';
 import {recipeOf} from '../../trainers/stages.ts';
 import {train} from '../../trainers/train.ts';
@@ -114,3 +116,29 @@ describe.each(cases)('$stage', ({stage, parent, trains, filters}) => {
     recipe.dispose();
   });
 });
+
+test('what a stage adds to the network changes nothing until it learns', () => {
+  const first = (stage: MicroStage) =>
+    JSON.parse(readFileSync(path.join(runAt(stage), 'metrics.jsonl'), 'utf8').split('\n')[0]!) as Record<
+      string,
+      number
+    >;
+  const prediction = first('prediction');
+  expect(prediction).toMatchObject({kind: 'heldOut', step: 0});
+  expect(prediction['unseen.s1']).toBe(prediction['unseen.s0']);
+  expect(prediction['unseen.s2']).toBe(prediction['unseen.s0']);
+  const interpolation = first('interpolation');
+  expect(interpolation['fine.otherLevel']).toBe(interpolation.fine);
+  expect(interpolation['coarse.otherLevel']).toBe(interpolation.coarse);
+});
+
+test.each(['temporal', 'prediction', 'interpolation'] as const)(
+  "%s keeps its parent's schedule and prediction",
+  async stage => {
+    const config = configs.get(stage)!;
+    const other = (diffusion: object) => freezeParent(stageSchemas[stage].parse({...config, diffusion}) as StageConfig);
+    await expect(other({prediction: 'v'})).rejects.toThrow('diffusion.prediction is v');
+    await expect(other({schedule: {betaStart: 0.001}})).rejects.toThrow('diffusion.schedule.betaStart is 0.001');
+    expect((await other({}))!.diffusion!.prediction).toBe('eps');
+  },
+);
