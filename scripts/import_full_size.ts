@@ -65,5 +65,10 @@ function randomHalves(count: number): Uint8Array {
   return new Uint8Array(bits.buffer);
 }
 
-const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`;
-const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}

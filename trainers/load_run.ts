@@ -21,6 +21,11 @@ export async function loadParent(from: string): Promise<LoadedModels> {
   return namesModelFolder(from) ? loadModelFolder(from) : loadRun(from);
 }
 
+/** The models of a run, a checkpoint or a model folder, with the averaged weights or the trained ones. */
+export async function loadModels(where: string, which: 'ema' | 'raw' = 'ema'): Promise<LoadedModels> {
+  return namesModelFolder(where) ? loadModelFolder(where) : loadRun(where, which);
+}
+
 /** The same with zeros for all weights, of which only names and shapes are read: for counting. */
 export async function loadParentShapes(from: string): Promise<LoadedModels> {
   const models = namesModelFolder(from)

@@ -1,7 +1,7 @@
 // video-ldm export RUN
 import type {CommandModule} from 'yargs';
 
-const components = ['unet', 'encoder', 'decoder', 'text', 'conditions', 'upsampler', 'pipeline'] as const;
+const components = ['unet', 'encoder', 'decoder', 'text', 'conditions', 'upsampler', 'pipeline', 'models'] as const;
 
 interface ExportArguments {
   run: string;
@@ -21,7 +21,8 @@ interface ExportArguments {
 
 export const exportCommand: CommandModule<object, ExportArguments> = {
   command: 'export <run>',
-  describe: 'write a component, or the whole pipeline, as ONNX and prove it equal in onnxruntime',
+  describe:
+    'write a component, or the whole pipeline, as ONNX and prove it equal; or the weights as diffusers has them',
   builder: args =>
     args
       .positional('run', {
@@ -30,7 +31,11 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
         describe: 'run, checkpoint, or folder of imported models',
       })
       .option('component', {choices: components, demandOption: true})
-      .option('out', {type: 'string', demandOption: true, describe: 'the .onnx file, or the folder of a pipeline'})
+      .option('out', {
+        type: 'string',
+        demandOption: true,
+        describe: 'the .onnx file, or the folder of a pipeline or of models',
+      })
       .option('opset', {type: 'number', describe: '17 to 23; 17 when absent, which old runtimes take'})
       .option('half', {type: 'boolean', default: false, describe: 'store weights in fp16'})
       .option('verify', {type: 'boolean', default: true, describe: 'compare with the engine (needs onnxruntime-node)'})
@@ -52,7 +57,9 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
       .option('weights', {choices: ['ema', 'raw'] as const, default: 'ema' as const})
       .option('engine', {choices: ['auto', 'torch', 'node-gpu', 'wasm', 'cpu'] as const, default: 'auto' as const})
       .example('$0 export runs/tiny --component pipeline --out onnx', 'UNet, decoder and pipeline.json'),
-  handler: async ({size, ...args}) => {
+  handler: async ({size, component, ...rest}) => {
+    if (component === 'models') return asModels(rest);
+    const args = {...rest, component};
     const {exportRun} = await import('../../trainers/export_run.ts');
     const [height, width] = size ?? [];
     const asked = height === undefined || width === undefined ? args : {...args, size: [height, width] as const};
@@ -68,3 +75,16 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
     }
   },
 };
+
+/** Safetensors in diffusers' layout, the layers over time apart. */
+async function asModels({
+  run,
+  out,
+  half,
+  weights,
+}: Pick<ExportArguments, 'run' | 'out' | 'half' | 'weights'>): Promise<void> {
+  const {exportModels} = await import('../../trainers/export_models.ts');
+  const parts = await exportModels({run, out, weights, dtype: half ? 'F16' : 'F32'});
+  for (const [part, tensors] of Object.entries(parts)) console.log(`${part}: ${tensors} tensors`);
+  console.log(`${run} -> ${out}: safetensors in diffusers' layout; start a stage from it with "from: ${out}"`);
+}

@@ -9,6 +9,7 @@ interface ImportArguments {
   variant?: string;
   dtype?: 'F32' | 'F16' | 'BF16';
   tokenizer?: string;
+  temporal?: string;
   'scale-factor'?: number;
   revision: string;
   'allow-missing': boolean;
@@ -37,6 +38,10 @@ export const importCommand: CommandModule<object, ImportArguments> = {
         describe: 'store weights so; as they are when absent',
       })
       .option('tokenizer', {type: 'string', describe: 'folder with vocab.json and merges.txt, for single files'})
+      .option('temporal', {
+        type: 'string',
+        describe: "model folder whose layers over time go onto the source's UNet, with their text",
+      })
       .option('scale-factor', {type: 'number', describe: "the autoencoder's; told by its kind when absent"})
       .option('revision', {type: 'string', default: 'main', describe: 'branch, tag or commit on the hub'})
       .option('allow-missing', {

@@ -4,7 +4,7 @@ import {existsSync, statSync} from 'node:fs';
 import {open, readdir} from 'node:fs/promises';
 import path from 'node:path';
 import {type Prediction, stableDiffusionSchedule} from '../diffusion/index.ts';
-import type {Block} from '../layers/block.ts';
+import type {Block, WeightSpec} from '../layers/block.ts';
 import {
   type AutoencoderConfig,
   AutoencoderKL,
@@ -18,7 +18,7 @@ import {
 } from '../models/index.ts';
 import {UserError} from '../platform/user_error.ts';
 import {explained} from './file_errors.ts';
-import {refusePickle, splitSingleFile} from './import_weights.ts';
+import {refusePickle, splitSingleFile, textPathOf} from './import_weights.ts';
 import {toSvd} from './key_maps/diffusers.ts';
 import {type DiffusionSettings, diffusionToDiffusers} from './key_maps/scheduler_config.ts';
 import type {SingleFileKind} from './key_maps/single_file.ts';
@@ -54,6 +54,8 @@ export interface ImportOptions {
   readonly dtype?: FloatDtype | undefined;
   /** A folder with vocab.json and merges.txt, or tokenizer.json: single files hold none. */
   readonly tokenizer?: string | undefined;
+  /** A model folder whose layers over time go onto the source's UNet, with their own text where it is another one. */
+  readonly temporal?: string | undefined;
   /** latents = rawLatents x this, for an autoencoder whose file does not say. */
   readonly scaleFactor?: number | undefined;
   /** Give missing weights their initial values; leave unexpected ones out. Wrong shapes are always refused. */
@@ -81,6 +83,8 @@ interface Found {
   readonly pathOf: (name: string) => string | undefined;
   readonly config: PartToWrite['config'];
   readonly nameOf: (path: string) => string;
+  /** The weights that the part holds; absent: all. */
+  readonly wanted?: (spec: WeightSpec) => boolean;
 }
 
 interface Source {
@@ -112,17 +116,70 @@ export async function importModels(options: ImportOptions): Promise<ImportReport
     const what = statSync(source).isDirectory()
       ? await fromFolder(options, openFile)
       : await fromFile(options, openFile);
-    return await write(options, what);
+    return await write(options, await withTemporal(what, options.temporal, openFile));
   } finally {
     for (const file of opened) await file.close();
   }
+}
+
+/** The source with the layers over time of another folder (the paper's personalisation). */
+async function withTemporal(what: Source, folder: string | undefined, openFile: Open): Promise<Source> {
+  if (folder === undefined) return what;
+  const {temporal, text, tokenizer, temporalText, temporalTokenizer} = await readModelFolder(folder);
+  if (!temporal) throw new UserError(`--temporal ${folder} has no layers over time (temporal/).`);
+  const unet = what.found.find(({part}) => part === 'unet')?.model;
+  if (!(unet instanceof UNet))
+    throw new UserError(`--temporal ${folder} needs a UNet to go onto: the source has none.`);
+  const config = {copyOf: path.join(temporal.folder, 'config.json')};
+  const found: Found[] = [
+    ...what.found,
+    {
+      part: 'temporal',
+      model: new UNet({...unet.config, temporal: temporal.config}),
+      wanted: ({part}) => part === 'temporal',
+      source: await openFile(temporal.file),
+      pathOf: temporal.pathOf,
+      config,
+      nameOf: toSvd,
+    },
+  ];
+  const [own, ownTokenizer] = temporalText ? [temporalText, temporalTokenizer] : [text, tokenizer];
+  const spatial = what.found.find(({part}) => part === 'text_encoder');
+  const files = [...what.files];
+  if (own && !(spatial && (await sameTensors(spatial.source, await openFile(own.file))))) {
+    found.push({
+      part: 'temporal_text_encoder',
+      model: new TextEncoder(own.config),
+      source: await openFile(own.file),
+      pathOf: own.pathOf,
+      config: {copyOf: path.join(own.folder, 'config.json')},
+      nameOf: textName,
+    });
+    files.push(...tokenizerFiles(ownTokenizer?.folder, 'temporal_tokenizer'));
+  }
+  return {...what, found, files};
+}
+
+/** Whether two text encoders hold the same bytes. */
+async function sameTensors(one: WeightSource, other: WeightSource): Promise<boolean> {
+  const pathsOf = (source: WeightSource) =>
+    new Map([...source.tensors.keys()].flatMap(name => (textPathOf(name) ? [[textPathOf(name)!, name] as const] : [])));
+  const [a, b] = [pathsOf(one), pathsOf(other)];
+  if (a.size !== b.size) return false;
+  for (const [key, name] of a) {
+    const match = b.get(key);
+    if (match === undefined) return false;
+    const [x, y] = [await one.read(name), await other.read(match)];
+    if (x.dtype !== y.dtype || !Buffer.from(x.data).equals(y.data)) return false;
+  }
+  return true;
 }
 
 async function write(options: ImportOptions, what: Source): Promise<ImportReport> {
   const reports = what.found.map(one => ({one, report: matchKeys(one.model.weightSpecs(), one.source, one)}));
   refuseTogether(reports, options);
   const parts = reports.map(({one, report}): PartToWrite => {
-    const tensors = tensorsFrom(one.source, report, one.model.weightSpecs(), {...options, nameOf: one.nameOf});
+    const tensors = tensorsFrom(one.source, report, specsOf(one), {...options, nameOf: one.nameOf});
     return {part: one.part, config: one.config, tensors};
   });
   const written = await writeModelFolder(options.out, parts, what.files);
@@ -139,7 +196,7 @@ async function write(options: ImportOptions, what: Source): Promise<ImportReport
     kind: what.kind,
     parts: Object.fromEntries(
       reports.map(({one, report}) => {
-        const specs = one.model.weightSpecs();
+        const specs = specsOf(one);
         const parameters = specs.reduce((sum, {shape}) => sum + shape.reduce((a, b) => a * b, 1), 0);
         return [one.part, {tensors: specs.length, parameters, missing: report.missing}];
       }),
@@ -150,6 +207,8 @@ async function write(options: ImportOptions, what: Source): Promise<ImportReport
     notes,
   };
 }
+
+const specsOf = ({model, wanted = () => true}: Found) => model.weightSpecs().filter(wanted);
 
 /** One error for all parts, so that nobody mends one only to meet the next. */
 function refuseTogether(

@@ -23,8 +23,12 @@ export interface PartToWrite {
   readonly tensors: Iterable<readonly [string, TensorSource]>;
 }
 
-/** A small file to write (JSON) or copy. */
-export type SmallFile = {readonly name: string} & ({readonly json: Json} | {readonly copyOf: string});
+/** A small file to write (JSON or text) or copy. */
+export type SmallFile = {readonly name: string} & (
+  | {readonly json: Json}
+  | {readonly text: string}
+  | {readonly copyOf: string}
+);
 
 /** 5 GB: a model above it is split into shards, as other tools do. */
 const MAX_SHARD_BYTES = 5e9;
@@ -76,6 +80,7 @@ async function putSmall(folder: string, file: SmallFile): Promise<void> {
   await explained('write', target, async () => {
     await mkdir(path.dirname(target), {recursive: true});
     if ('copyOf' in file) await copyFile(file.copyOf, target);
+    else if ('text' in file) await writeFile(target, file.text);
     else await writeFile(target, `${JSON.stringify(file.json, undefined, 2)}\n`);
   });
 }

@@ -71,7 +71,11 @@ export function buildModels(host: HostPipeline, sampling: Sampling, untrained: n
     const {unet, ownText} = withSpatialOf(keyHost, image);
     const mixed = {...keyHost, conditions: image.conditions, text: image.text};
     keyFrames = part(mixed, unet, ownText ? keyHost : undefined);
-  } else keyFrames = part(keyHost);
+  } else {
+    // Imported layers over time may have a text of their own.
+    const {temporalText} = keyHost;
+    keyFrames = part(keyHost, undefined, temporalText && {...keyHost, conditions: undefined, text: temporalText});
+  }
   const decoderHost = host.decoder?.autoencoder ?? host.keyFrames.autoencoder;
   const {scaleFactor} = host.keyFrames;
   if (!decoderHost || scaleFactor === undefined)
