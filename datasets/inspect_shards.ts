@@ -4,6 +4,7 @@ import {BadSample} from './bad_sample.ts';
 import type {BadSampleReport} from './batch.ts';
 import type {ClipShape, ClipWanted} from './clip_cut.ts';
 import {loadSharp} from './image_library.ts';
+import {boxesOf, labelsOf} from './labels.ts';
 import {cutLatents, latentsMember, latentsRecord} from './latent_sample.ts';
 import {decodeMedia, videoExtensions} from './media.ts';
 import {type CheckedSample, checkSample, memberExtensions} from './sample.ts';
@@ -22,6 +23,8 @@ export interface InspectOptions {
   /** Clips on the sheet. Default 16. */
   sheetClips?: number;
   captions?: 'optional' | 'required';
+  /** Labels to check and count. Default `night` and `crowdedness`. */
+  labels?: readonly string[];
   videoEngine?: VideoEngine | 'auto';
   onProgress?: (samples: number) => void;
 }
@@ -41,6 +44,11 @@ export interface ShardsReport {
   duration: {total: number; shortest: number; longest: number} | undefined;
   frames: number;
   captions: {with: number; without: number; meanLength: number};
+  /** Good samples by the values of each label; at most 50 values are told apart. */
+  labels: Record<string, Record<string, number>>;
+  boxes: number;
+  /** Good samples of latents by the hash of their encoder. */
+  encoders: Record<string, number>;
   bad: BadSampleReport[];
   /** The contact sheet that was written. */
   sheet: string | undefined;
@@ -67,6 +75,9 @@ export async function inspectShards(options: InspectOptions): Promise<ShardsRepo
     duration: undefined,
     frames: 0,
     captions: {with: 0, without: 0, meanLength: 0},
+    labels: {},
+    boxes: 0,
+    encoders: {},
     bad: [],
     sheet: undefined,
   };
@@ -85,11 +96,14 @@ export async function inspectShards(options: InspectOptions): Promise<ShardsRepo
       report.bytes += Object.values(sample.members).reduce((sum, member) => sum + member.byteLength, 0);
       try {
         const checked = checkSample(sample, {captions: options.captions ?? 'optional'});
+        const labels = labelsOf(checked.metadata, options.labels ?? ['night', 'crowdedness']);
+        const boxes = boxesOf(checked.metadata.boxes).length;
         const seen = await look(checked, options.decode ?? true, reader);
         const visible = checked.extension !== latentsMember;
         if (options.sheet !== undefined && visible && rows.length < (options.sheetClips ?? 16))
           rows.push(await row(checked, seen, reader));
         count(report, checked, seen);
+        countLabels(report, checked, labels, boxes);
       } catch (error) {
         if (!(error instanceof BadSample)) throw error;
         report.bad.push(listed(sample, error));
@@ -170,6 +184,26 @@ function clip(shape: ClipShape, start: number, fps?: number): ClipWanted {
   const random = {rate: 0, start, x: 0.5, y: 0.5, mirror: 0};
   const rates = fps === undefined ? [] : [fps];
   return {shapes: [shape], rates, asImage: false, crop: 'cover', minSide: 1, timeoutMs: 60_000, random};
+}
+
+const mostValues = 50;
+
+function countLabels(
+  report: ShardsReport,
+  {extension, metadata}: CheckedSample,
+  labels: Record<string, number>,
+  boxes: number,
+): void {
+  report.boxes += boxes;
+  for (const [name, value] of Object.entries(labels)) {
+    report.labels[name] ??= {};
+    const counts = report.labels[name];
+    const shown = value in counts || Object.keys(counts).length < mostValues ? String(value) : 'others';
+    counts[shown] = (counts[shown] ?? 0) + 1;
+  }
+  if (extension !== latentsMember) return;
+  const {encoder} = latentsRecord(metadata);
+  report.encoders[encoder] = (report.encoders[encoder] ?? 0) + 1;
 }
 
 function count(report: ShardsReport, {extension, caption}: CheckedSample, seen: Seen): void {

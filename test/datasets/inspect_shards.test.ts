@@ -37,6 +37,9 @@ describe.skipIf(!have['node-av'])('inspectShards (skipped where node-av is not i
       duration: {total: 1, shortest: 0.5, longest: 0.5},
       frames: 13,
       captions: {with: 2, without: 1, meanLength: 6},
+      labels: {night: {1: 1}},
+      boxes: 0,
+      encoders: {},
       sheet,
     });
     expect(report.bad.map(({key, reason}) => [key, reason])).toEqual([

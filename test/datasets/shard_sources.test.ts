@@ -73,6 +73,15 @@ describe.skipIf(!have['node-av'])('sources of shards (skipped where node-av is n
       fps: 5,
       duration: 0.8,
     });
+    // Another table, by its columns; its files have their endings.
+    writeFileSync(csv, 'video,caption,aesthetic score\n12.mp4,"A man, again",5.1\n../13.mp4,Outside,4\n');
+    const columns = {id: 'video', caption: 'caption'};
+    const other = await shardWebvid({...size, csv, videos, output: `${output}3`, columns});
+    expect(other.bad.map(({reason}) => reason)).toEqual(['missingMember']);
+    expect((await samples(`${output}3`))[0]).toMatchObject({
+      caption: 'A man, again',
+      json: {video: '12.mp4', videoid: '12.mp4'},
+    });
     writeFileSync(csv, 'id,text\n1,x\n');
     await expect(shardWebvid({...size, csv, videos, output: `${output}2`})).rejects.toThrow(
       /must have the columns videoid and name/,
