@@ -85,6 +85,32 @@ describe.skipIf(!hasRuntime)('export (needs onnxruntime-node)', () => {
     MINUTES,
   );
 
+  test.each([
+    ['decoder', ['decoder'], 'decoder'],
+    ['prediction', ['prediction'], 'unet'],
+    ['interpolation', ['prediction', 'interpolation'], 'unet'],
+    ['upsampler', ['upsampler-image', 'upsampler'], 'upsampler'],
+  ] as const)(
+    'what stage %s trained is proved equal',
+    (stage, stages, component) => {
+      for (const each of stages) {
+        if (existsSync(path.join(root, each))) continue;
+        const config = writeConfig(data.folder, each, microConfig(each, data, {root, steps: 2}));
+        const {status, stderr} = command('train', config);
+        expect(status, stderr).toBe(0);
+      }
+      const out = path.join(data.folder, `${stage}.onnx`);
+      const given = ['--component', component, '--out', out, '--engine', 'wasm'];
+      const {status, stdout, stderr} = command('export', path.join(root, stage), ...given);
+      expect(status, stderr).toBe(0);
+      const errors = [...stdout.matchAll(/relative error: \w+ ([\d.e+-]+)/g)].map(match => Number(match[1]));
+      expect(errors).toHaveLength(3);
+      for (const error of errors) expect(error).toBeLessThan(1e-4);
+      expect(stdout).not.toContain('onnxruntime says');
+    },
+    3 * MINUTES,
+  );
+
   test('an autoencoder has no UNet', () => {
     const out = path.join(data.folder, 'none.onnx');
     const {status, stderr} = command('export', path.join(root, 'autoencoder'), '--component', 'unet', '--out', out);
