@@ -82,10 +82,11 @@ export async function compareFlicker(stage: FlickerStage, options: FlickerOption
   };
 }
 
-async function upsampledFigures(
+/** Of held-out clips, upsampled: flicker and spatial error of a finished upsampler. */
+export async function upsampledFigures(
   folder: string,
   mode: 'video' | 'image',
-  {samplerSteps: steps = 10}: FlickerOptions,
+  {samplerSteps: steps = 10}: Pick<FlickerOptions, 'samplerSteps'>,
 ): Promise<FlickerFigures> {
   const {unet: part, diffusion, config, ...rest} = await loadRun(folder);
   if (!part || !diffusion) throw new Error(`${folder} has no UNet.`);

@@ -1,5 +1,6 @@
 // From what `from` names to what a stage takes of it, once, before its first step. Which stage may start from what is data.
 import type {StageConfig, StageName} from '../src/config/schema.ts';
+import {pixelSpace} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import type {Frozen} from './frozen.ts';
 import type {LoadedModels} from './load_models.ts';
@@ -70,14 +71,23 @@ function ruleOf(config: StageConfig): ParentRule {
 /** What the stage of `config` takes of its parent; undefined for a run that starts from nothing. */
 export async function freezeParent(config: StageConfig): Promise<Frozen | undefined> {
   const from = 'from' in config ? config.from : undefined;
-  if (from === undefined) {
-    trainedNetwork(config, {});
-    return undefined;
-  }
+  if (from === undefined) return startOfNothing(config);
   const frozen = await takeOf(await loadParent(from), config, from);
   if (trainedNetwork(config, frozen).name !== 'unet' || !frozen.autoencoder || frozen.scaleFactor !== undefined)
     return frozen;
   return {...frozen, scaleFactor: await measureScaleFactor(config, frozen.autoencoder, from)};
+}
+
+/** What a run without a parent freezes: nothing, but an image model's that its latents are pixels. */
+export async function startOfNothing(config: StageConfig): Promise<Frozen | undefined> {
+  if (config.stage !== 'image') {
+    trainedNetwork(config, {});
+    return undefined;
+  }
+  const autoencoder = {config: pixelSpace, weights: new Map()};
+  const taken = {autoencoder, scaleFactor: 1, ...(await conditionsFor(config, {}))};
+  trainedNetwork(config, taken);
+  return {...taken, parent: {path: 'none', stage: 'none', step: 0}, diffusion: diffusionFor(config, {})};
 }
 
 /**

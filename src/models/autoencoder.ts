@@ -254,20 +254,36 @@ class Decoder extends Block<{config: AutoencoderConfig}> {
   }
 }
 
+/** No autoencoder: latents are the pixels (the paper's pixel-space baseline). */
+export const pixelSpace: AutoencoderConfig = {
+  channels: [],
+  layersPerBlock: 0,
+  latentChannels: 3,
+  normGroups: 1,
+  midAttention: false,
+  scaleFactor: 1,
+};
+
+interface AutoencoderLayers {
+  readonly encoder: Encoder;
+  readonly decoder: Decoder;
+  readonly quantConv: Conv2d;
+  readonly postQuantConv: Conv2d | undefined;
+}
+
 /** Pixels [N,H,W,3] <-> raw latents [N,H/f,W/f,C], f = 2^(levels-1). */
 export class AutoencoderKL extends Block<{config: AutoencoderConfig}> {
   static readonly className = 'VideoLdmAutoencoderKL';
   readonly config: AutoencoderConfig;
-  private readonly encoder: Encoder;
-  private readonly decoder: Decoder;
-  private readonly quantConv: Conv2d;
-  private readonly postQuantConv: Conv2d | undefined;
+  /** Absent in pixel space. */
+  private readonly layers_: AutoencoderLayers | undefined;
 
   /** @throws UserError for a configuration that does not fit together. */
   constructor(config: AutoencoderConfig | ({config: AutoencoderConfig} & BlockArgs)) {
     super('config' in config ? config : {config});
     this.config = this.options.config;
     const {channels, normGroups, latentChannels: z, postQuantConv = true} = this.config;
+    if (channels.length === 0 && z === pixelSpace.latentChannels) return;
     if (channels.length === 0)
       throw new UserError('autoencoder.channels is empty: give the channels of at least one level.');
     const odd = channels.find(width => width % normGroups !== 0);
@@ -275,22 +291,31 @@ export class AutoencoderKL extends Block<{config: AutoencoderConfig}> {
       throw new UserError(
         `autoencoder.channels holds ${odd}, which autoencoder.normGroups ${normGroups} does not divide.`,
       );
-    this.encoder = this.child('encoder', new Encoder({config: this.config}));
-    this.decoder = this.child('decoder', new Decoder({config: this.config}));
-    this.quantConv = this.child('quant_conv', new Conv2d({inputs: 2 * z, outputs: 2 * z, kernel: 1}));
-    if (postQuantConv)
-      this.postQuantConv = this.child('post_quant_conv', new Conv2d({inputs: z, outputs: z, kernel: 1}));
+    this.layers_ = {
+      encoder: this.child('encoder', new Encoder({config: this.config})),
+      decoder: this.child('decoder', new Decoder({config: this.config})),
+      quantConv: this.child('quant_conv', new Conv2d({inputs: 2 * z, outputs: 2 * z, kernel: 1})),
+      postQuantConv: postQuantConv
+        ? this.child('post_quant_conv', new Conv2d({inputs: z, outputs: z, kernel: 1}))
+        : undefined,
+    };
+  }
+
+  private get layers(): AutoencoderLayers {
+    if (!this.layers_) throw new Error('Pixel space has no autoencoder, and so no layers of one.');
+    return this.layers_;
   }
 
   /** How many times smaller latents are than pixels, along each side. */
   get factor(): number {
-    return 2 ** (this.config.channels.length - 1);
+    return 2 ** Math.max(0, this.config.channels.length - 1);
   }
 
   /** Pixels [N,H,W,3] -> mean and log variance [N,H/f,W/f,C], the latter kept within [-30, 20]. */
   encode(pixels: tf.Tensor4D): Posterior {
     return tf.tidy(() => {
-      const moments = this.quantConv.forward(this.encoder.forward(pixels));
+      if (!this.layers_) return {mean: tf.clone(pixels), logvar: tf.fill<tf.Rank.R4>(pixels.shape, -30)};
+      const moments = this.layers_.quantConv.forward(this.layers_.encoder.forward(pixels));
       const [mean, logvar] = tf.split(moments, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
       return {mean, logvar: tf.clipByValue(logvar, -30, 20)};
     });
@@ -299,10 +324,12 @@ export class AutoencoderKL extends Block<{config: AutoencoderConfig}> {
   /** Raw latents [N,h,w,C] or clips [B,T,h,w,C] -> pixels of the same rank. Layers over time run on clips only, unless mode is 'image'. */
   decode<X extends tf.Tensor4D | tf.Tensor5D>(rawLatents: X, {mode = 'video'}: {mode?: 'video' | 'image'} = {}): X {
     return tf.tidy(() => {
+      if (!this.layers_) return tf.clone(rawLatents);
+      const {decoder, postQuantConv} = this.layers_;
       const [h = 0, w = 0, c = 0] = rawLatents.shape.slice(-3);
       const frames = rawLatents.rank === 5 && mode === 'video' ? rawLatents.shape[1] : undefined;
       const images: tf.Tensor4D = tf.reshape(rawLatents, [-1, h, w, c]);
-      const pixels = this.decoder.forward(this.postQuantConv ? this.postQuantConv.forward(images) : images, frames);
+      const pixels = decoder.forward(postQuantConv ? postQuantConv.forward(images) : images, frames);
       return tf.reshape<tf.Rank>(pixels, [...rawLatents.shape.slice(0, -3), ...pixels.shape.slice(1)]) as X;
     });
   }
@@ -313,13 +340,14 @@ export class AutoencoderKL extends Block<{config: AutoencoderConfig}> {
       const [h = 0, w = 0, c = 0] = rawLatents.shape.slice(-3);
       const frames = rawLatents.rank === 5 ? rawLatents.shape[1] : undefined;
       const images: tf.Tensor4D = tf.reshape(rawLatents, [-1, h, w, c]);
-      return this.decoder.features(this.postQuantConv ? this.postQuantConv.forward(images) : images, frames);
+      const {decoder, postQuantConv} = this.layers;
+      return decoder.features(postQuantConv ? postQuantConv.forward(images) : images, frames);
     });
   }
 
   /** .. and what it makes of it: pixels [N,H,W,3] of images, or of clips of `frames`. */
   decoderOutput(features: tf.Tensor4D, frames?: number): tf.Tensor4D {
-    return this.decoder.last(features, frames);
+    return this.layers.decoder.last(features, frames);
   }
 
   /** The last layer's weight: that over time where there is one, as Stable Video Diffusion's loss takes it. */
@@ -335,7 +363,9 @@ export class AutoencoderKL extends Block<{config: AutoencoderConfig}> {
    * over time run), or images where `frames` is absent.
    */
   decodeSteps(frames?: number): StripStep[] {
-    return this.decoder.steps(x => (this.postQuantConv ? this.postQuantConv.forward(x) : x), frames);
+    if (!this.layers_) return [{halo: 0, scale: 1, channels: this.config.latentChannels, run: x => tf.clone(x!)}];
+    const {decoder, postQuantConv} = this.layers_;
+    return decoder.steps(x => (postQuantConv ? postQuantConv.forward(x) : x), frames);
   }
 
   /** Reconstruction through the mean. */

@@ -1,5 +1,5 @@
 // The models: networks built from configurations, and the representations they speak.
-export {type AutoencoderConfig, AutoencoderKL, type TemporalDecoderConfig} from './autoencoder.ts';
+export {type AutoencoderConfig, AutoencoderKL, pixelSpace, type TemporalDecoderConfig} from './autoencoder.ts';
 export {
   type ConditionArrays,
   type ConditionBox,

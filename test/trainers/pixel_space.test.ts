@@ -1,0 +1,40 @@
+// Without "from" an image model works in pixel space: latents are pixels, and what grows out of it does so as well.
+import path from 'node:path';
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import {stageSchemas} from '../../src/config/schema.ts';
+import {openEngine} from '../../src/engine/index.ts';
+import {AutoencoderKL, pixelSpace} from '../../src/models/index.ts';
+import * as tf from '../../src/tf.ts';
+import {loadRun} from '../../trainers/index.ts';
+import {train} from '../../trainers/train.ts';
+import {type MicroData, microConfig, microData} from '../helpers/micro_runs.ts';
+
+let data: MicroData;
+beforeAll(async () => {
+  data = await microData();
+  await openEngine('wasm');
+}, 60_000);
+afterAll(() => data?.remove());
+
+test('pixels are their own latents', () => {
+  const space = new AutoencoderKL(pixelSpace).allocate(0);
+  expect([space.weightSpecs().length, space.factor]).toEqual([0, 1]);
+  const pixels = tf.randomUniform<tf.Rank.R4>([2, 4, 4, 3], -1, 1);
+  const {mean, logvar} = space.encode(pixels);
+  expect(mean.dataSync()).toEqual(pixels.dataSync());
+  expect(tf.max(logvar).dataSync()[0]).toBe(-30);
+  expect(space.decode(mean).dataSync()).toEqual(pixels.dataSync());
+});
+
+test('an image model and its layers over time train on pixels', async () => {
+  const root = path.join(data.folder, 'runs');
+  const {from: _, ...image} = microConfig('image', data, {root, steps: 2}) as {from: string; unet: object};
+  const unet = {...image.unet, inChannels: 3, outChannels: 3};
+  const first = await train(stageSchemas.image.parse({...image, unet}), {logStyle: 'json'});
+  const video = microConfig('temporal', data, {root, steps: 2});
+  const second = await train(stageSchemas.temporal.parse(video), {logStyle: 'json'});
+  for (const {metrics} of [first, second]) expect(metrics.loss).toBeGreaterThan(0);
+  const run = await loadRun(path.join(root, 'temporal'));
+  expect(run.autoencoder?.config).toEqual(pixelSpace);
+  expect(run.scaleFactor).toBe(1);
+}, 120_000);
