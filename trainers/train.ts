@@ -4,6 +4,7 @@ import path from 'node:path';
 import {
   compareConfigs,
   describeChange,
+  type LoadedState,
   loadCheckpoint,
   loadLatest,
   lockRun,
@@ -11,7 +12,7 @@ import {
   refuseChanges,
 } from '../checkpoints/index.ts';
 import {type BadSampleReport, batches} from '../datasets/index.ts';
-import type {StageConfig} from '../src/config/schema.ts';
+import {type StageConfig, type StageName, stageNames, stageSchemas} from '../src/config/schema.ts';
 import {type Engine, openEngine} from '../src/engine/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import * as tf from '../src/tf.ts';
@@ -55,7 +56,7 @@ export async function train(config: StageConfig, options: TrainOptions = {}): Pr
   const lock = await lockRun(run.path);
   try {
     const found = await findCheckpoint(run, options.resume);
-    if (found) refuseChanges(compareConfigs(found.state.config, asJson(config), resumeRules), found.path);
+    if (found) refuseChanges(compareConfigs(savedConfig(found.state), asJson(config), resumeRules), found.path);
     const engine = await openEngine(config.engine.name, {precision: config.engine.precision});
     const log = openLog(run, {
       style: options.logStyle ?? 'auto',
@@ -187,6 +188,13 @@ async function findFrozen(run: RunFolder, resume: string | undefined) {
   return frozen;
 }
 
+/** A checkpoint's configuration with today's default of every option that did not exist when it was written. */
+function savedConfig({config, stage}: LoadedState): LoadedState['config'] {
+  const schema = stageNames.includes(stage as StageName) ? stageSchemas[stage as StageName] : undefined;
+  const parsed = schema?.safeParse(config);
+  return parsed?.success ? asJson(parsed.data) : config;
+}
+
 function sayStart(
   log: RunLog,
   engine: Engine,
@@ -205,7 +213,7 @@ function sayStart(
   if (!found) return;
   for (const {name, reason} of found.skipped) logger.warn({checkpoint: name, reason}, 'checkpoint skipped');
   logger.info({checkpoint: found.path, step: found.state.step}, 'resuming');
-  for (const change of compareConfigs(found.state.config, asJson(config), resumeRules).allowed) {
+  for (const change of compareConfigs(savedConfig(found.state), asJson(config), resumeRules).allowed) {
     logger.info({change: describeChange(change)}, 'configuration changed');
   }
   for (const [key, now] of Object.entries(engine.describe())) {
