@@ -73,12 +73,17 @@ export async function decoderRecipe({
       return tf.addN(terms) as tf.Scalar;
     },
 
-    /** Reconstruction through the posterior's mean. At step 0 the layers over time change nothing: the parent's figures. */
+    /**
+     * Reconstruction of a sample of the posterior, as trained on, always the same one. At step 0 the layers over time change
+     * nothing: the parent's figures.
+     */
     heldOut: () =>
-      meanFigures(heldOut, batch =>
+      meanFigures(heldOut, (batch, i) =>
         tf.tidy(() => {
           const pixels = clipPixels(batch);
-          const reconstruction = autoencoder.decode(encodeBatch(autoencoder, 1, batch));
+          // Steps beyond any run's.
+          const place = {step: 2 ** 31 + i, microBatch: 0};
+          const reconstruction = autoencoder.decode(encodeBatch(autoencoder, 1, batch, {seed: 0, place}));
           const changes = flicker(reconstruction, pixels);
           return {...reconstructed.figures(reconstruction, pixels), ...(changes ? {flicker: changes} : {})};
         }),

@@ -5,11 +5,11 @@ import * as tf from '../src/tf.ts';
 /** Mean over `clips` of each scalar that `measure` returns; the scalars are disposed of. */
 export async function meanFigures(
   clips: readonly VideoBatch[],
-  measure: (clip: VideoBatch) => Record<string, tf.Tensor>,
+  measure: (clip: VideoBatch, index: number) => Record<string, tf.Tensor>,
 ): Promise<Record<string, number>> {
   const sums: Record<string, number> = {};
-  for (const clip of clips) {
-    for (const [name, scalar] of Object.entries(measure(clip))) {
+  for (const [index, clip] of clips.entries()) {
+    for (const [name, scalar] of Object.entries(measure(clip, index))) {
       sums[name] = (sums[name] ?? 0) + (await scalar.data())[0]! / clips.length;
       tf.dispose(scalar);
     }
