@@ -2,6 +2,7 @@
 // temporal attention are the loops of native/host on the CPU and the kernels of native/device on a GPU; shapes that those do
 // not take, and the rest, are libtorch calls.
 #include "by_kernels.h"
+#include "flash_attention.h"
 #include "ops.h"
 #include "precision.h"
 
@@ -131,6 +132,10 @@ Tensor scores(const Tensor& q, const Tensor& k, const MaybeTensor& mask, int64_t
 constexpr int64_t keptProbabilities = int64_t{64} << 20;
 
 Tensors attention(const Tensor& q, const Tensor& k, const Tensor& v, const MaybeTensor& mask, int64_t heads, bool causal) {
+  if (!mask && q.is_cuda()) {
+    const Tensors flash = flashAttention(forMatmul(q), forMatmul(k), forMatmul(v), heads, causal);
+    if (!flash.empty()) return flash;
+  }
   const SmallProduct threads(q.size(1), k.size(1), q.size(2) / heads);
   const Tensor s = scores(headsFirst(q, heads), headsFirst(k, heads), mask, heads, causal);
   const Tensor p = at::softmax(s, -1);
@@ -139,6 +144,10 @@ Tensors attention(const Tensor& q, const Tensor& k, const Tensor& v, const Maybe
 }
 Tensors attentionGrad(const Tensor& dyGiven, const Tensor& y, const Tensor& saved, const Tensor& qGiven, const Tensor& kGiven,
                       const Tensor& vGiven, const MaybeTensor& mask, int64_t heads, bool causal) {
+  if (!mask && qGiven.is_cuda()) {
+    const Tensors flash = flashAttentionGrad(dyGiven, y, saved, forMatmul(qGiven), forMatmul(kGiven), forMatmul(vGiven), heads, causal);
+    if (!flash.empty()) return flash;
+  }
   const SmallProduct threads(qGiven.size(1), kGiven.size(1), qGiven.size(2) / heads);
   const Tensor q = headsFirst(qGiven, heads), k = headsFirst(kGiven, heads), v = headsFirst(vGiven, heads);
   const Tensor dy = headsFirst(dyGiven, heads);
