@@ -6,7 +6,14 @@ import os from 'node:os';
 import path from 'node:path';
 import {setTimeout} from 'node:timers/promises';
 import {readShards} from 'webdataset-ts';
-import {batches, openVideoReader, shardFolder, type VideoEngine, videoEngines} from '../datasets/index.ts';
+import {
+  batches,
+  type DataConfig,
+  openVideoReader,
+  shardFolder,
+  type VideoEngine,
+  videoEngines,
+} from '../datasets/index.ts';
 
 const clips = Number(process.argv[2] ?? 96);
 const threads = 2;
@@ -28,7 +35,7 @@ try {
   const members: Uint8Array[] = [];
   for await (const sample of readShards({urls: [shard]})) members.push(sample.members.mp4!);
   console.log(
-    `${clips} clips of 8 frames of 512x320 out of mp4 clips of 16, ${threads} threads, ${os.cpus()[0]?.model}`,
+    `${clips} clips of 8 frames of 512x320 out of mp4 clips of 16, ${threads} threads, ${os.cpus()[0]?.model}, load ${os.loadavg()[0]?.toFixed(1)}`,
   );
   for (const engine of videoEngines) {
     const there = await openVideoReader(engine).catch(() => undefined);
@@ -85,8 +92,9 @@ async function bare(engine: VideoEngine, members: readonly Uint8Array[], count: 
   return count / seconds;
 }
 
-const config = (engine: VideoEngine, shard: string) =>
-  ({...size, shards: shard, batchSize: 4, decoders: threads, videoEngine: engine, shuffle: 12}) as const;
+function config(engine: VideoEngine, shard: string): DataConfig {
+  return {...size, shards: shard, batchSize: 4, decoders: threads, videoEngine: engine, shuffle: 12};
+}
 
 async function throughBatches(engine: VideoEngine, shard: string): Promise<number> {
   const data = batches(config(engine, shard), {seed: 1});
