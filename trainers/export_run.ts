@@ -16,6 +16,7 @@ import {type LoadedModels, loadModelFolder, namesModelFolder} from './load_model
 import {type LoadedRun, loadRun} from './load_run.ts';
 import type {HostConditions, HostText, Weights} from './parts.ts';
 import {givenText} from './resolve_conditions.ts';
+import {readParts} from './sampling/host_parts.ts';
 
 /** The text encoder's weights within the conditions. */
 const TEXT_PREFIX = 'text_encoder.';
@@ -26,6 +27,8 @@ export interface ExportRunOptions {
   /** Run folder, a checkpoint folder in it, or a folder of imported models. */
   run: string;
   component: ExportedName;
+  /** A run of stage decoder (or autoencoder) whose decoder a pipeline gets in place of the run's own. */
+  decoder?: string | undefined;
   /** A .onnx file, or for the pipeline a folder. */
   out: string;
   opset?: number | undefined;
@@ -46,8 +49,8 @@ export interface ExportRunOptions {
 
 /** Writes and, unless told not to, proves the files equal to the engine. @throws UserError where they are not. */
 export async function exportRun(options: ExportRunOptions): Promise<Readonly<Record<string, ExportedComponent>>> {
-  const {run, component, out, opset, half, verify, dynamic} = options;
-  const models: Models = namesModelFolder(run) ? await loadModelFolder(run) : await loadRun(run, options.weights);
+  const {component, out, opset, half, verify, dynamic} = options;
+  const models: Models = await modelsOf(options);
   await openEngine(options.engine);
   const common: Common = {
     ...(opset === undefined ? {} : {opset}),
@@ -70,6 +73,15 @@ export async function exportRun(options: ExportRunOptions): Promise<Readonly<Rec
 /** A run's models with its configuration, or imported ones. */
 type Models = LoadedModels & {readonly config?: LoadedRun['config']};
 type Common = {opset?: number; weightType?: 'float16'; verify: boolean; metadata: Record<string, string>};
+
+/** @throws UserError for a decoder of other latents, or for a component that has none. */
+async function modelsOf({run, component, decoder, weights}: ExportRunOptions): Promise<Models> {
+  if (decoder === undefined) return namesModelFolder(run) ? loadModelFolder(run) : loadRun(run, weights);
+  if (component !== 'pipeline')
+    throw new UserError(`--decoder is for a pipeline; export the decoder of ${decoder} by itself.`);
+  const parts = await readParts({keyFrames: run, decoder}, weights);
+  return {...parts.keyFrames, autoencoder: parts.decoder?.autoencoder};
+}
 
 async function single(
   models: Models,

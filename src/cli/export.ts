@@ -11,6 +11,7 @@ interface ExportArguments {
   half: boolean;
   verify: boolean;
   dynamic: ('batch' | 'frames' | 'height' | 'width' | 'tokens')[];
+  decoder?: string;
   size?: number[];
   frames?: number;
   steps: number;
@@ -36,6 +37,7 @@ export const exportCommand: CommandModule<object, ExportArguments> = {
         demandOption: true,
         describe: 'the .onnx file, or the folder of a pipeline or of models',
       })
+      .option('decoder', {type: 'string', describe: 'run whose decoder a pipeline gets, such as one of stage decoder'})
       .option('opset', {type: 'number', describe: '17 to 23; 17 when absent, which old runtimes take'})
       .option('half', {type: 'boolean', default: false, describe: 'store weights in fp16'})
       .option('verify', {type: 'boolean', default: true, describe: 'compare with the engine (needs onnxruntime-node)'})

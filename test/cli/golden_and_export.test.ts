@@ -111,6 +111,19 @@ describe.skipIf(!hasRuntime)('export (needs onnxruntime-node)', () => {
     3 * MINUTES,
   );
 
+  test(
+    'a pipeline may have its decoder from a run of stage decoder',
+    () => {
+      const out = path.join(data.folder, 'onnx-decoder');
+      const given = ['--component', 'pipeline', '--decoder', path.join(root, 'decoder'), '--out', out];
+      const {status, stderr} = command('export', path.join(root, 'temporal'), ...given, '--engine', 'wasm');
+      expect(status, stderr).toBe(0);
+      const description = JSON.parse(readFileSync(path.join(out, 'pipeline.json'), 'utf8')) as object;
+      expect(description).toMatchObject({decoderTakesClips: true, latents: [4, 8, 8, 4]});
+    },
+    MINUTES,
+  );
+
   test('an autoencoder has no UNet', () => {
     const out = path.join(data.folder, 'none.onnx');
     const {status, stderr} = command('export', path.join(root, 'autoencoder'), '--component', 'unet', '--out', out);
