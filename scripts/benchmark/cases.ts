@@ -29,8 +29,8 @@ export type SizeName = keyof typeof sizes;
 export const sizes = {
   tiny: {unet: unet([1, 2, 4, 4], 32, 16, 64), batch: {B: 1, T: 4, h: 16, w: 16}},
   small: {unet: unet([1, 2, 2, 2], 128, 64, 512), batch: {B: 1, T: 8, h: 32, w: 64}},
-  /** The networks of configs/tiny, on latents of 64x64 pixels. */
-  quickstart: {unet: quickstart(), batch: {B: 4, T: 8, h: 16, w: 16}},
+  /** The UNet of configs/tiny with its temporal layers, on latents of 64x64 pixels. */
+  quickstart: {unet: quickstart(), batch: {B: 4, T: 8, h: 8, w: 8}},
   sd: {unet: unet([1, 2, 4, 4], 320, 64, 1024), batch: {B: 1, T: 8, h: 32, w: 64}},
 } as const satisfies Record<string, {unet: UNetConfig; batch: BatchSize}>;
 

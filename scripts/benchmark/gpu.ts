@@ -3,7 +3,8 @@
 // Builds the addon for CUDA, runs TensorFlow.js's specs and this project's own on it, times the temporal training step of the
 // `sd` UNet beside PyTorch's at two sizes, and the hand-written kernels against their bytes. What fails is said; the rest goes on.
 import {spawnSync} from 'node:child_process';
-import {mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {writeFileSync} from 'node:fs';
+import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
@@ -24,11 +25,19 @@ const skipped = new Set(options.skip.split(','));
 const steps = Number(options.steps);
 const report: Record<string, unknown> = {date: new Date().toISOString().slice(0, 10), node: process.version};
 
+/** Written after every part: what was measured is not lost where a later part fails. */
+function save(): string {
+  const text = JSON.stringify(report, (_, x) => (typeof x === 'number' ? Number(x.toPrecision(6)) : x), 1);
+  writeFileSync(options.out, `${text}\n`);
+  return text;
+}
+
 /** Runs a program to its end, its output shown. */
 function program(name: string, command: string, args: string[], env: NodeJS.ProcessEnv = {}): boolean {
   console.error(`# ${name}`);
   const {status} = spawnSync(command, args, {stdio: ['ignore', 2, 2], env: {...process.env, ...env}});
   report[name] = status === 0 ? 'passed' : `failed (${status})`;
+  save();
   return status === 0;
 }
 
@@ -54,35 +63,33 @@ async function measure(variant: string, start: () => Promise<Worker>): Promise<R
   }
 }
 
-async function temporalStep(batch: Partial<BatchSize>): Promise<object> {
+/** Fills `result` row by row. */
+async function temporalStep(batch: Partial<BatchSize>, result: Record<string, unknown>): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'video-ldm-gpu-'));
   try {
     const chosen = caseOf(options.size as SizeName, batch);
     await writeCase(folder, chosen);
     const rows: Row[] = [];
-    for (const precision of ['fp32', 'bf16']) {
+    Object.assign(result, {...chosen.batch, size: options.size, rows});
+    for (const precision of ['fp32', 'tf32', 'bf16']) {
       for (const variant of [
         'eager',
         'graph',
-        ...(skipped.has('compile') || precision === 'fp32' ? [] : ['compile']),
+        ...(skipped.has('compile') || precision !== 'bf16' ? [] : ['compile']),
       ]) {
         const flags = ['--precision', precision, '--variant', variant, '--device', options.device];
         if (variant !== 'compile')
           rows.push(await measure(`ours ${precision} ${variant}`, () => ourSide(folder, ...flags)));
-        rows.push(
-          await measure(`pytorch ${precision} ${variant}`, () => pytorchSide(options.python, folder, ...flags)),
+        const theirs = await measure(`pytorch ${precision} ${variant}`, () =>
+          pytorchSide(options.python, folder, ...flags),
         );
+        rows.push(theirs);
+        save();
       }
     }
     const losses = rows.filter(({variant}) => variant.includes('fp32')).flatMap(({firstLoss}) => firstLoss ?? []);
     const lossDifference = Math.max(...losses) - Math.min(...losses);
-    return {
-      ...chosen.batch,
-      size: options.size,
-      fp32LossDifference: lossDifference,
-      agrees: lossDifference <= 1e-4,
-      rows,
-    };
+    Object.assign(result, {fp32LossDifference: lossDifference, agrees: lossDifference <= 1e-4});
   } finally {
     await rm(folder, {recursive: true, force: true});
   }
@@ -112,6 +119,7 @@ if (!skipped.has('kernels')) {
       stdio: ['ignore', 'pipe', 2],
     });
     report[`kernels ${precision}`] = status === 0 ? JSON.parse(stdout) : `failed (${status})`;
+    save();
   }
 }
 if (!skipped.has('steps')) {
@@ -122,9 +130,8 @@ if (!skipped.has('steps')) {
           {B: 4, T: 8, h: 40, w: 64},
         ]
       : [{}];
-  report.temporalStep = [];
-  for (const batch of batches) (report.temporalStep as object[]).push(await temporalStep(batch));
+  const results: Record<string, unknown>[] = batches.map(() => ({}));
+  report.temporalStep = results;
+  for (const [i, batch] of batches.entries()) await temporalStep(batch, results[i]!);
 }
-const text = JSON.stringify(report, (_, x) => (typeof x === 'number' ? Number(x.toPrecision(6)) : x), 1);
-await writeFile(options.out, `${text}\n`);
-console.log(text);
+console.log(save());

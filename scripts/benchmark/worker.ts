@@ -84,10 +84,10 @@ export interface Summary {
   processorMs: number;
 }
 
-/** Three steps each to warm up, then turns of `steps`; ends the workers. */
-export async function takeTurns(workers: Worker[], rounds: number, steps: number): Promise<Summary[]> {
+/** `warmUp` steps each (JavaScript is compiled over the first ten), then turns of `steps`; ends the workers. */
+export async function takeTurns(workers: Worker[], rounds: number, steps: number, warmUp = 8): Promise<Summary[]> {
   const firstLosses: number[] = [];
-  for (const worker of workers) firstLosses.push((await worker.steps(3)).losses[0]!);
+  for (const worker of workers) firstLosses.push((await worker.steps(warmUp)).losses[0]!);
   const sides = workers.map(() => ({ms: [] as number[], cpuMs: [] as number[]}));
   for (let round = 0; round < rounds; round++) {
     for (const [i, worker] of workers.entries()) {
