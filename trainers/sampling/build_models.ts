@@ -92,7 +92,7 @@ export function buildModels(host: HostPipeline, sampling: Sampling, untrained: n
     upsampler,
     autoencoder,
     scaleFactor,
-    size: data?.size ?? [32 * autoencoder.factor, 32 * autoencoder.factor],
+    size: data?.size ?? [64 * autoencoder.factor, 64 * autoencoder.factor],
     fps: data?.fps ?? 8,
     dispose() {
       for (const {model, conditions, temporalConditions} of parts) {
