@@ -70,12 +70,18 @@ function ruleOf(config: StageConfig): ParentRule {
 
 /** What the stage of `config` takes of its parent; undefined for a run that starts from nothing. */
 export async function freezeParent(config: StageConfig): Promise<Frozen | undefined> {
-  const from = 'from' in config ? config.from : undefined;
+  const from = parentOf(config);
   if (from === undefined) return startOfNothing(config);
   const frozen = await takeOf(await loadParent(from), config, from);
   if (trainedNetwork(config, frozen).name !== 'unet' || !frozen.autoencoder || frozen.scaleFactor !== undefined)
     return frozen;
   return {...frozen, scaleFactor: await measureScaleFactor(config, frozen.autoencoder, from)};
+}
+
+/** What `from` names; undefined for a run that starts from nothing, an image model on pixels among them. */
+export function parentOf(config: StageConfig): string | undefined {
+  const from = 'from' in config ? config.from : undefined;
+  return config.stage === 'image' && from === 'pixels' ? undefined : from;
 }
 
 /** What a run without a parent freezes: nothing, but an image model's that its latents are pixels. */

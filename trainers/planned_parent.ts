@@ -11,7 +11,7 @@ import type {Frozen} from './frozen.ts';
 import type {LoadedModels} from './load_models.ts';
 import {loadParentShapes} from './load_run.ts';
 import {partsOfNone, trainedNetwork} from './networks.ts';
-import {startOfNothing, takeOf} from './parent.ts';
+import {parentOf, startOfNothing, takeOf} from './parent.ts';
 import type {HostModel, HostText} from './parts.ts';
 
 /** Published models whose shapes are known without their files. */
@@ -33,7 +33,7 @@ export interface PlannedParent {
 
 /** @throws UserError where the parent is unknown, or the stage cannot start from it. */
 export async function planParent(config: StageConfig, plan: Plan): Promise<PlannedParent> {
-  const from = 'from' in config ? config.from : undefined;
+  const from = parentOf(config);
   if (from === undefined) return {frozen: await startOfNothing(config), origin: 'none: new weights'};
   const {models, origin} = await planModels(from, plan, new Set());
   return {frozen: await takeOf(models, config, from), origin};
@@ -50,7 +50,7 @@ async function planModels(
   const maker = configOf(from, plan.configs);
   if (maker) {
     const {config, file} = maker;
-    const next = 'from' in config ? config.from : undefined;
+    const next = parentOf(config);
     const before = next === undefined ? undefined : await planModels(next, plan, asked);
     const frozen =
       before && next !== undefined ? await takeOf(before.models, config, next) : await startOfNothing(config);

@@ -1,4 +1,4 @@
-// Without "from" an image model works in pixel space: latents are pixels, and what grows out of it does so as well.
+// From "pixels" an image model works in pixel space: latents are pixels, and what grows out of it does so as well.
 import path from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {stageSchemas} from '../../src/config/schema.ts';
@@ -28,9 +28,9 @@ test('pixels are their own latents', () => {
 
 test('an image model and its layers over time train on pixels', async () => {
   const root = path.join(data.folder, 'runs');
-  const {from: _, ...image} = microConfig('image', data, {root, steps: 2}) as {from: string; unet: object};
+  const image = microConfig('image', data, {root, steps: 2}) as {unet: object};
   const unet = {...image.unet, inChannels: 3, outChannels: 3};
-  const first = await train(stageSchemas.image.parse({...image, unet}), {logStyle: 'json'});
+  const first = await train(stageSchemas.image.parse({...image, from: 'pixels', unet}), {logStyle: 'json'});
   const video = microConfig('temporal', data, {root, steps: 2});
   const second = await train(stageSchemas.temporal.parse(video), {logStyle: 'json'});
   for (const {metrics} of [first, second]) expect(metrics.loss).toBeGreaterThan(0);

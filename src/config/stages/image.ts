@@ -9,7 +9,7 @@ export const imageStage = z.strictObject({
   stage: z.literal('image'),
   ...commonShape,
   train: unetTrainSchema,
-  from: fromParent.optional().describe('absent: a new model in pixel space, without an autoencoder'),
+  from: fromParent.describe('a parent, or "pixels": a new model in pixel space, without an autoencoder'),
   unet: unetSchema.optional().describe('a new UNet; absent where the parent brings one'),
   conditions: conditionsSchema.optional().describe("absent: the parent's, or an unconditional model"),
   diffusion: diffusionSchema.optional().describe("of a new UNet (absent: its defaults); a parent's UNet keeps its own"),
