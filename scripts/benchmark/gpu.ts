@@ -57,7 +57,7 @@ async function measure(variant: string, start: () => Promise<Worker>): Promise<R
     const {ms, losses, peakBytes = 0} = await worker.steps(steps);
     await worker.close();
     const figures = {firstLoss: warm.losses[0]!, lastLoss: losses.at(-1)!, medianMs: median(ms)};
-    return {variant, ...worker.about, ...figures, peakGiB: peakBytes / 2 ** 30};
+    return {...worker.about, variant, ...figures, peakGiB: peakBytes / 2 ** 30};
   } catch (error) {
     return {variant, error: (error as Error).message.slice(-500)};
   }
