@@ -55,7 +55,7 @@ export function drawShape(
   {frames, size, pace, style = 'dark'}: Omit<ShapeClips, 'fps'>,
 ): {data: Uint8Array; boxes: [number, number, number, number][]} {
   const [dx, dy] = {left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1]}[direction] as [number, number];
-  const half = size * 0.17;
+  const half = size * 0.2;
   const {ground, [colour]: paint} = styles[style];
   const data = new Uint8Array(frames * size * size * 3);
   const boxes: [number, number, number, number][] = [];
@@ -69,9 +69,12 @@ export function drawShape(
         const away = (a: number, c: number) => Math.min(Math.abs(a - c), size - Math.abs(a - c));
         const [ax, ay] = [away(x + 0.5, cx), away(y + 0.5, cy)];
         const outside = (shape === 'square' ? Math.max(ax, ay) : Math.hypot(ax, ay)) - half;
+        // The ground is uneven, so that no layer's normalisation sees a flat picture.
+        const under =
+          ground + 20 * Math.sin(2 * Math.PI * (x / size + start[1])) * Math.cos(2 * Math.PI * (y / size + start[0]));
         const cover = Math.min(1, Math.max(0, 0.5 - outside));
         for (let c = 0; c < 3; c++) {
-          data[((t * size + y) * size + x) * 3 + c] = Math.round(ground + cover * (paint[c]! - ground));
+          data[((t * size + y) * size + x) * 3 + c] = Math.round(under + cover * (paint[c]! - under));
         }
       }
     }
