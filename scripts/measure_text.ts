@@ -27,7 +27,6 @@ const arguments_ = ['--engine', values.engine, ...positionals];
 const samples = Number(values.samples);
 
 await makeShapeShards();
-shapeRun('autoencoder', arguments_);
 const image = heldOut(shapeRun('image', arguments_)).last;
 const run = shapeRun('temporal', arguments_);
 const video = heldOut(run).last;
@@ -61,6 +60,7 @@ async function followed(where: string): Promise<number> {
   const encoder = buildConditionEncoder(loaded.conditions!);
   const unconditional = encoder.encode([{}]);
   const {schedule, prediction} = loaded.diffusion!;
+  const [height, width] = loaded.config.data.size;
   let hits = 0;
   for (let index = 0; index < samples; index++) {
     const direction = directions[index % directions.length]!;
@@ -70,7 +70,7 @@ async function followed(where: string): Promise<number> {
       {unet, schedule: makeSchedule(schedule), prediction},
       {
         frames: loaded.config.data.frames,
-        latentSize: [8, 8],
+        latentSize: [height / autoencoder.factor, width / autoencoder.factor],
         steps: 12,
         seed: 5,
         index,

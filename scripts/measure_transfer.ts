@@ -19,7 +19,6 @@ const arguments_ = process.argv.slice(2);
 const BOUND = 0.03;
 
 await makeShapeShards();
-shapeRun('autoencoder', arguments_);
 shapeRun('image', arguments_);
 const video = await loadRun(shapeRun('temporal', arguments_));
 const other = await loadRun(shapeRun('image-light', arguments_));
