@@ -262,36 +262,49 @@ export async function makeVideo(
   }
 }
 
-/** Decoding a frame stands for this many of its sampler's steps. */
-const DECODE_WORK = 4;
+/** What a frame costs at a step, or to decode: places times the square of the channels at full size, up to a factor. */
+function costs({keyFrames, upsampler, autoencoder}: PipelineModels, {latentSize: [h, w]}: VideoPlan) {
+  const [latent, pixels] = [h * w, h * w * autoencoder.factor ** 2];
+  const {factor = 1, latent: own} = upsampler?.upsampler ?? {};
+  const enlarged = (pixels * factor ** 2) / (own?.autoencoder.factor ?? 1) ** 2;
+  const square = (model: {readonly config: {readonly channels: readonly number[]}} | undefined) =>
+    (model?.config.channels[0] ?? 0) ** 2;
+  return {
+    step: latent * square(keyFrames.model.unet),
+    decode: pixels * square(autoencoder),
+    upsample: enlarged * square(upsampler?.model.unet),
+  };
+}
 
-/** Shares of the work: frames times steps. */
+/** Shares of the work: frames times steps, each at its cost. */
 function progressOf(
-  {prediction, interpolation, upsampler}: PipelineModels,
+  models: PipelineModels,
   {steps, upsampleSteps, image}: Sampling,
   plan: VideoPlan,
   report: (part: string, share: number) => void,
 ) {
-  const first = image === undefined ? (plan.keyFrames ?? 1) * steps : 0;
+  const {prediction, interpolation, upsampler} = models;
+  const cost = costs(models, plan);
   const known = plan.keyFrames ?? 1;
-  let total = first + plan.frames * DECODE_WORK;
+  let evaluated = image === undefined ? known : 0;
   if (prediction && plan.predicted > known)
-    total += predictionWindows(known, plan.predicted, prediction.clip) * prediction.clip * steps;
+    evaluated += predictionWindows(known, plan.predicted, prediction.clip) * prediction.clip;
   let keys = plan.predicted;
   for (let i = 0; interpolation && i < plan.levels; i++) {
-    total += interpolationWindows(keys, interpolation.clip).length * interpolation.clip * steps;
+    evaluated += interpolationWindows(keys, interpolation.clip).length * interpolation.clip;
     keys = interpolatedLength(keys);
   }
-  if (upsampler) total += plan.frames * (upsampleSteps ?? steps);
+  const enlarged = upsampler ? plan.frames * (upsampleSteps ?? steps) : 0;
+  const total = evaluated * steps * cost.step + plan.frames * cost.decode + enlarged * cost.upsample;
   let done = 0;
   let decoded = 0;
   return {
     step: (part: string, frames: number) => () => {
-      done += frames;
+      done += frames * (part === 'upsampling' ? cost.upsample : cost.step);
       report(part, Math.min(1, done / total));
     },
     decoded: (frames: number) => {
-      done += (frames - decoded) * DECODE_WORK;
+      done += (frames - decoded) * cost.decode;
       decoded = frames;
       report('decoding', Math.min(1, done / total));
     },
