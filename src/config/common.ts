@@ -59,9 +59,9 @@ export const trainSchema = z.strictObject({
 /** Of stages that train a UNet. */
 export const unetTrainSchema = trainSchema.extend({
   gradientCheckpointing: z
-    .boolean()
+    .union([z.boolean(), z.literal('all')])
     .default(false)
-    .describe('keep no activations inside the layers and compute them again: less memory, about a third more time'),
+    .describe('true: transformers keep no activations and compute them again; all: residual blocks too'),
 });
 
 export const checkpointSchema = z

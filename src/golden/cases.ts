@@ -1,4 +1,6 @@
 // The reference cases: each builds our model from the reference's configuration, loads its weights, and runs it.
+
+import {addNoise, type Denoise, makeSchedule, predictionTarget, samplers} from '../diffusion/index.ts';
 import type {Block} from '../layers/block.ts';
 import {VideoResBlock} from '../layers/temporal_resnet.ts';
 import {VideoTransformer} from '../layers/transformer.ts';
@@ -11,6 +13,7 @@ import {
   textEncoderFromTransformers,
   unetFromDiffusers,
 } from '../weights/key_maps/diffusers_configs.ts';
+import {diffusionFromDiffusers} from '../weights/key_maps/scheduler_config.ts';
 import {loadWeights, sourceOf} from '../weights/load_weights.ts';
 import type {GoldenFile} from './golden.ts';
 
@@ -29,6 +32,7 @@ export const goldenCases = {
   'block-transformer': transformerBlock,
   'text-clip-l': textEncoder,
   'text-openclip-h': textEncoder,
+  schedulers,
 } satisfies Record<string, GoldenCase>;
 
 /** NCHW -> NHWC, whatever comes before. */
@@ -150,4 +154,36 @@ function textEncoder(file: GoldenFile) {
     const {hidden, pooled} = encoder.forward(tf.tensor2d(ids, [ids.length / config.tokens, config.tokens], 'int32'));
     return {last_hidden_state: hidden, pooled};
   });
+}
+
+/** The file's model: eps (or v) = 0.9 tanh(x) + 0.05 t / 1000. */
+const analytic: Denoise = (x, t) =>
+  tf.add(tf.mul(tf.tanh(x), 0.9), tf.mul(tf.reshape(tf.cast(t, 'float32'), [-1, 1, 1, 1]), 0.05 / 1000));
+
+const samplerNames = {ddim: 'ddim', euler: 'euler', dpmpp2m: 'dpmpp_2m'} as const;
+const predictionNames = {epsilon: 'eps', v_prediction: 'v'} as const;
+
+/** Noising, velocity, and every sampler's timesteps and result on the analytic model. */
+async function schedulers(file: GoldenFile): Promise<Record<string, tf.Tensor>> {
+  const {schedule: settings} = diffusionFromDiffusers(file.config, 'config');
+  const schedule = makeSchedule(settings);
+  const steps = Number(file.config.steps);
+  const [x, noise] = [file.input('x_init'), file.input('noise')];
+  const t = tf.tensor1d(file.integers('t'), 'int32');
+  const results: Record<string, tf.Tensor> = {
+    alphas_cumprod: tf.tensor1d(Float32Array.from(schedule.alphasCumprod)),
+    noised: addNoise(x, noise, t, schedule),
+    velocity: predictionTarget('v', x, noise, t, schedule),
+  };
+  for (const [name, sampler] of Object.entries(samplerNames)) {
+    for (const [theirs, prediction] of Object.entries(predictionNames)) {
+      const timesteps: number[] = [];
+      const onStep = ({timestep}: {timestep: number}) => void timesteps.push(timestep);
+      const inputs = {denoise: analytic, schedule, prediction, noise: x, steps, onStep};
+      results[`${name}.${theirs}.final`] = await samplers[sampler](inputs);
+      results[`${name}.${theirs}.timesteps`] = tf.tensor1d(timesteps, 'float32');
+    }
+  }
+  tf.dispose([x, noise, t]);
+  return results;
 }

@@ -8,6 +8,13 @@ import {runSteps, type StripRunner, type StripStep} from './strips.ts';
 import {type VideoPlace, VideoResBlock, type VideoResBlockOptions} from './temporal_resnet.ts';
 import {VideoTransformer, type VideoTransformerOptions} from './transformer.ts';
 
+/**
+ * Layers that keep no activations and compute them again for the gradient. true: the transformers, which keep most for what
+ * they compute (about half the bytes for a tenth to a quarter of the time); 'all': the residual blocks too, whose
+ * convolutions cost most to repeat.
+ */
+export type Checkpointing = boolean | 'all';
+
 /** What every layer of a UNet may look at besides its input. */
 export interface UNetPlace {
   /** The timestep (and class) embedding after its SiLU, [B,E]. */
@@ -18,8 +25,7 @@ export interface UNetPlace {
   readonly frames?: number | undefined;
   /** Features of the given frames at each level, finest first. */
   readonly given?: readonly tf.Tensor5D[] | undefined;
-  /** Keep no activations inside the layers: compute them again for the gradient. */
-  readonly checkpointing?: boolean | undefined;
+  readonly checkpointing?: Checkpointing | undefined;
 }
 
 /** What all layers of one stage share. */
@@ -56,7 +62,7 @@ abstract class Stage<Options extends StageOptions> extends Block<Options> {
     const run = (h: tf.Tensor4D, embedding: tf.Tensor2D, given?: tf.Tensor5D) =>
       block.forward(h, embedding, videoOf(place, given));
     const inputs = [x, place.embedding, this.given(place)] as const;
-    return place.checkpointing
+    return place.checkpointing === 'all'
       ? checkpointed(block, inputs, (...again) => run(...(again as typeof inputs)))
       : run(...inputs);
   }

@@ -6,7 +6,14 @@ import {Conv2d, Embedding} from '../layers/linear.ts';
 import {GroupNorm} from '../layers/norms.ts';
 import type {StripRunner, StripStep} from '../layers/strips.ts';
 import {sinusoid, sinusoidFrequencies, TimestepEmbedding} from '../layers/timestep_embedding.ts';
-import {DownStage, MidStage, type StageOptions, type UNetPlace, UpStage} from '../layers/unet_stages.ts';
+import {
+  type Checkpointing,
+  DownStage,
+  MidStage,
+  type StageOptions,
+  type UNetPlace,
+  UpStage,
+} from '../layers/unet_stages.ts';
 import {silu} from '../ops/index.ts';
 import * as tf from '../tf.ts';
 import {checkUNetConfig, headsAt, type UNetConfig} from './unet_config.ts';
@@ -35,7 +42,7 @@ export class UNet extends Block<{config: UNetConfig}> {
   static readonly className = 'VideoLdmUNet';
   readonly config: UNetConfig;
   /** Trade time for memory in training: layers keep no activations and compute them again for the gradient. */
-  checkpointing = false;
+  checkpointing: Checkpointing = false;
   private readonly convIn: Conv2d;
   private readonly timeEmbedding: TimestepEmbedding;
   private readonly classEmbedding: Embedding | undefined;

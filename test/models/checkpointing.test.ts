@@ -1,6 +1,7 @@
 // Gradient checkpointing: the same gradients, fewer bytes kept, for a little more time.
 import {beforeAll, describe, expect, test} from 'vitest';
 import {type Engine, openEngine} from '../../src/engine/index.ts';
+import type {Checkpointing} from '../../src/layers/unet_stages.ts';
 import {UNet} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
 import {bytes, random, shake, tinyTemporal, tinyUNet} from './tiny.ts';
@@ -40,7 +41,7 @@ function training(part?: 'temporal') {
     kept = tf.memory().numBytes - before;
     return value;
   };
-  const step = (checkpointing: boolean) => {
+  const step = (checkpointing: Checkpointing) => {
     unet.checkpointing = checkpointing;
     const tensors = tf.memory().numTensors;
     const start = performance.now();
@@ -58,12 +59,17 @@ function training(part?: 'temporal') {
   return {step};
 }
 
-describe.each([undefined, 'temporal'] as const)('training %s', part => {
+describe.each([
+  [undefined, true],
+  ['temporal', true],
+  [undefined, 'all'],
+  ['temporal', 'all'],
+] as const)('training %s, checkpointing %s', (part, checkpointing) => {
   test('the same loss bit for bit, the same gradients to rounding, from at most 60% of the bytes', () => {
     const {step} = training(part);
     step(false);
     const plain = step(false);
-    const lean = step(true);
+    const lean = step(checkpointing);
     expect(lean.loss).toBe(plain.loss);
     const longest = Math.max(...plain.grads.map(values => Math.hypot(...values)));
     const worst = plain.grads.map((values, i) => Math.hypot(...values.map((v, j) => v - lean.grads[i]![j]!)) / longest);
