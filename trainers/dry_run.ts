@@ -1,6 +1,6 @@
 // `train --dry-run`: everything that a run would start with, and nothing trained: resolved configuration, networks and their
 // parameters, memory needs, the first batch as a contact sheet.
-import {mkdirSync} from 'node:fs';
+import {existsSync, mkdirSync} from 'node:fs';
 import path from 'node:path';
 import {stringify} from 'yaml';
 import {batches, type VideoBatch, writeContactSheet} from '../datasets/index.ts';
@@ -37,7 +37,7 @@ export async function dryRun(config: StageConfig, options: DryRunOptions): Promi
     ['Configuration', stringify(config).trimEnd()],
     ['Parent', origin],
     ['Networks', parametersTable(networks)],
-    ['Memory', memoryTable(networks, await estimateMemory(config, frozen))],
+    ['Memory', await memoryNeeds(config, networks, frozen)],
     ...(options.data === false ? [] : [['First batch', await firstBatch(config, frozen)]]),
   ];
   return sections.map(([title, text]) => `== ${title}\n${text}`).join('\n\n');
@@ -47,7 +47,7 @@ export async function dryRun(config: StageConfig, options: DryRunOptions): Promi
 export async function inspectConfig(config: StageConfig, plan: Plan): Promise<string> {
   const {frozen, origin} = await planParent(config, plan);
   const networks = plannedNetworks(config, frozen ?? {});
-  const memory = memoryTable(networks, await estimateMemory(config, frozen));
+  const memory = await memoryNeeds(config, networks, frozen);
   return [`stage ${config.stage}, from ${origin}`, parametersTable(networks), memory].join('\n\n');
 }
 
@@ -131,6 +131,25 @@ export function stateBytes(networks: readonly PlannedNetwork[]): Record<string, 
     'averaged weights': averaged,
     'main memory: snapshot of a checkpoint being written': 3 * trained + averaged,
   };
+}
+
+/** Micro-batches of a step are alike but for their inputs: two tell what many need. The user's LPIPS may not be there yet. */
+async function memoryNeeds(
+  config: StageConfig,
+  networks: readonly PlannedNetwork[],
+  frozen: Frozen | undefined,
+): Promise<string> {
+  const planned = {
+    ...config,
+    train: {...config.train, accumulate: Math.min(2, config.train.accumulate)},
+  } as StageConfig;
+  const {loss} =
+    planned.stage === 'autoencoder' || planned.stage === 'decoder' ? planned : {loss: {perceptual: undefined}};
+  const missing = loss.perceptual?.weights.find(file => !existsSync(file));
+  if (missing === undefined) return memoryTable(networks, await estimateMemory(planned, frozen));
+  const without = {...planned, loss: {...loss, perceptual: undefined}} as StageConfig;
+  const memory = memoryTable(networks, await estimateMemory(without, frozen));
+  return `${memory}\nLPIPS is not in it: ${missing} is not there.`;
 }
 
 function memoryTable(networks: readonly PlannedNetwork[], {activations, peak}: MemoryEstimate): string {

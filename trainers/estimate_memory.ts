@@ -14,7 +14,7 @@ import {meanGradients} from './accumulate.ts';
 import type {Frozen} from './frozen.ts';
 import {loadParentShapes} from './load_run.ts';
 import {disposeSlots, type MomentSlot, makeMomentSlots, makeSlots, type Slot, update} from './optimizer.ts';
-import {takeOf} from './parent.ts';
+import {parentOf, startOfNothing, takeOf} from './parent.ts';
 import type {HostModel} from './parts.ts';
 import type {Recipe} from './recipe.ts';
 import {recipeOf} from './stages.ts';
@@ -71,8 +71,8 @@ export async function estimateMemory(config: StageConfig, known?: Frozen): Promi
 }
 
 async function parentShapes(config: StageConfig): Promise<Frozen | undefined> {
-  const from = 'from' in config ? config.from : undefined;
-  return from === undefined ? undefined : takeOf(await loadParentShapes(from), config, from);
+  const from = parentOf(config);
+  return from === undefined ? startOfNothing(config) : takeOf(await loadParentShapes(from), config, from);
 }
 
 /** Zeros for the networks of a parent that is only planned, whose weights are not there. */
