@@ -10,7 +10,7 @@
 //   bucket_batch.ts  clips of one bucket stacked
 //   batches.ts       all of it in order, with the position (position.ts) that resumes after each batch
 //   video/           one VideoReader and one VideoEncoder over node-av and over ffmpeg; previews, contact sheets
-// whole_samples.ts gives whole shards to what encodes them (trainers/encode.ts).
+// whole_samples.ts gives whole shards to what encodes them (trainers/encode/encode.ts).
 // And into shards: shard_folder.ts, shard_webvid.ts, shard_rds.ts list videos; shard_videos.ts has threads (cut_pool.ts)
 // cut them into clips inside shots (cut_clips.ts, shots.ts; camera.ts moves the crop window); inspect_shards.ts says what is in the result.
 //

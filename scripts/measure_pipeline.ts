@@ -9,8 +9,8 @@ import {framesToPixels, rawToLatents} from '../src/models/index.ts';
 import {table} from '../src/platform/table.ts';
 import {decodeVideo, frameRange, interpolateFrames, predictFrames, sampleLatents} from '../src/sampling/index.ts';
 import * as tf from '../src/tf.ts';
-import {heldOutBatches} from '../trainers/data.ts';
 import {loadRun} from '../trainers/index.ts';
+import {heldOutBatches} from '../trainers/inputs/data.ts';
 import {buildModels, type DiffusionPart} from '../trainers/sampling/build_models.ts';
 import {readParts} from '../trainers/sampling/host_parts.ts';
 

@@ -8,8 +8,8 @@ import {parseArgs} from 'node:util';
 import type {Frames} from '../datasets/index.ts';
 import type {EngineName} from '../src/engine/index.ts';
 import {table} from '../src/platform/table.ts';
-import {heldOutBatches} from '../trainers/data.ts';
 import {loadRun, sampleRun} from '../trainers/index.ts';
+import {heldOutBatches} from '../trainers/inputs/data.ts';
 import {loadInception, meanFeatureDistance} from './inception_features.ts';
 
 const {values} = parseArgs({

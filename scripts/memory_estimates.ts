@@ -2,7 +2,7 @@
 // Usage: node --import tsx scripts/memory_estimates.ts
 import {loadConfig} from '../src/config/load.ts';
 import {measuredPeak, untrainedParent} from '../test/helpers/measured_memory.ts';
-import {estimateMemory} from '../trainers/estimate_memory.ts';
+import {estimateMemory} from '../trainers/reports/estimate_memory.ts';
 
 const cases: readonly (readonly [name: string, file: string, overrides: readonly string[]])[] = [
   ['tiny autoencoder', 'configs/tiny/autoencoder.yaml', []],

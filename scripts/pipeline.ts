@@ -9,7 +9,7 @@ import {parseArgs} from 'node:util';
 import {type StageName, stageNames} from '../src/config/schema.ts';
 import {type EngineName, engineNames} from '../src/engine/index.ts';
 import {table} from '../src/platform/table.ts';
-import {duration} from '../trainers/logging.ts';
+import {duration} from '../trainers/run/logging.ts';
 import {changes, compareFlicker, type FlickerComparison, type FlickerStage} from './flicker_runs.ts';
 import {clips, figure, heldOut, step} from './stage_runs.ts';
 

@@ -3,7 +3,7 @@
 import {existsSync, mkdirSync, rmSync} from 'node:fs';
 import path from 'node:path';
 import {table} from '../src/platform/table.ts';
-import {duration} from '../trainers/logging.ts';
+import {duration} from '../trainers/run/logging.ts';
 import {clips, figure, heldOut, step} from './stage_runs.ts';
 
 const root = path.dirname(import.meta.dirname);

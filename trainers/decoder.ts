@@ -6,17 +6,17 @@ import type {DecoderStageConfig} from '../src/config/schema.ts';
 import {AutoencoderKL} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import * as tf from '../src/tf.ts';
-import {imageDiscriminator, makeDiscriminators, videoDiscriminator} from './discriminators.ts';
-import {flicker} from './flicker.ts';
-import {growFrom, needFrozen} from './frozen.ts';
-import {clipPixels, encodeBatch} from './latents.ts';
-import {meanFigures} from './mean_figures.ts';
-import {videoAutoencoder} from './networks.ts';
-import {previewReconstructions} from './preview_reconstructions.ts';
+import {meanFigures} from './held_out/mean_figures.ts';
+import {previewReconstructions} from './held_out/preview_reconstructions.ts';
+import {clipPixels, encodeBatch} from './inputs/latents.ts';
+import {imageDiscriminator, makeDiscriminators, videoDiscriminator} from './losses/discriminators.ts';
+import {flicker} from './losses/flicker.ts';
+import {reconstructionLoss} from './losses/reconstruction_loss.ts';
+import {growFrom, needFrozen} from './parents/frozen.ts';
+import {videoAutoencoder} from './parents/networks.ts';
+import {trainedPart} from './parents/trained_part.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
-import {reconstructionLoss} from './reconstruction_loss.ts';
 import type {StageContext} from './stage_context.ts';
-import {trainedPart} from './trained_part.ts';
 
 /** Clips [B,T,H,W,3] and their raw latents [B,T,h,w,C]. */
 type Inputs = {pixels: tf.Tensor5D; rawLatents: tf.Tensor5D};

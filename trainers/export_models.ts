@@ -21,9 +21,9 @@ import {
   type SmallFile,
   writeModelFolder,
 } from '../src/weights/write_model_folder.ts';
-import type {LoadedModels} from './load_models.ts';
-import {loadModels} from './load_run.ts';
-import type {HostConditions, Weights} from './parts.ts';
+import type {LoadedModels} from './parents/load_models.ts';
+import {loadModels} from './parents/load_run.ts';
+import type {HostConditions, Weights} from './parents/parts.ts';
 
 export interface ExportModelsOptions {
   /** Run folder, a checkpoint in it, or a model folder. */

@@ -12,10 +12,10 @@ import {
 } from '../src/export/index.ts';
 import {type AutoencoderConfig, contextTokens} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
-import {type LoadedModels, loadModelFolder, namesModelFolder} from './load_models.ts';
-import {type LoadedRun, loadRun} from './load_run.ts';
-import type {HostConditions, HostText, Weights} from './parts.ts';
-import {givenText} from './resolve_conditions.ts';
+import {type LoadedModels, loadModelFolder, namesModelFolder} from './parents/load_models.ts';
+import {type LoadedRun, loadRun} from './parents/load_run.ts';
+import type {HostConditions, HostText, Weights} from './parents/parts.ts';
+import {givenText} from './parents/resolve_conditions.ts';
 import {readParts} from './sampling/host_parts.ts';
 
 /** The text encoder's weights within the conditions. */

@@ -4,16 +4,16 @@ import type {ImageStageConfig} from '../src/config/schema.ts';
 import {type Denoise, diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
 import {type ConditionTensors, type EncodedConditions, UNet} from '../src/models/index.ts';
 import * as tf from '../src/tf.ts';
-import {openConditioning} from './conditions.ts';
-import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
-import {heldOutConditions} from './held_out_conditions.ts';
-import {heldOutLoss, timestepFigures} from './held_out_loss.ts';
-import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
-import {imageUNet} from './networks.ts';
-import {previewSamples} from './preview_samples.ts';
+import {heldOutConditions} from './held_out/held_out_conditions.ts';
+import {heldOutLoss, timestepFigures} from './held_out/held_out_loss.ts';
+import {previewSamples} from './held_out/preview_samples.ts';
+import {openConditioning} from './inputs/conditions.ts';
+import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './inputs/latents.ts';
+import {weightingOf} from './losses/weighting.ts';
+import {buildAutoencoder, growFrom, needFrozen} from './parents/frozen.ts';
+import {imageUNet} from './parents/networks.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
-import {weightingOf} from './weighting.ts';
 
 type Inputs = {diffusion: DiffusionInputs; conditions: ConditionTensors};
 

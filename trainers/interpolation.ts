@@ -8,17 +8,17 @@ import type {WeightSpec} from '../src/layers/block.ts';
 import {type EncodedConditions, UNet} from '../src/models/index.ts';
 import {INTERPOLATION} from '../src/sampling/index.ts';
 import * as tf from '../src/tf.ts';
-import {openConditioning} from './conditions.ts';
-import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
-import {contextDraws, contextOf, keyFrames, selectFrames} from './given_frames.ts';
-import {heldOutConditions} from './held_out_conditions.ts';
-import {heldOutLoss, timestepFigures} from './held_out_loss.ts';
-import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
-import {INTERPOLATION_LEVELS, interpolatedFrames, interpolationUNet} from './networks.ts';
-import {previewSamples} from './preview_samples.ts';
+import {heldOutConditions} from './held_out/held_out_conditions.ts';
+import {heldOutLoss, timestepFigures} from './held_out/held_out_loss.ts';
+import {previewSamples} from './held_out/preview_samples.ts';
+import {openConditioning} from './inputs/conditions.ts';
+import {contextDraws, contextOf, keyFrames, selectFrames} from './inputs/given_frames.ts';
+import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './inputs/latents.ts';
+import {weightingOf} from './losses/weighting.ts';
+import {buildAutoencoder, growFrom, needFrozen} from './parents/frozen.ts';
+import {INTERPOLATION_LEVELS, interpolatedFrames, interpolationUNet} from './parents/networks.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
-import {weightingOf} from './weighting.ts';
 
 type Inputs = {diffusion: DiffusionInputs; conditions: EncodedConditions; given: tf.Tensor5D; levels: tf.Tensor1D};
 

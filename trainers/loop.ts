@@ -5,14 +5,14 @@ import type {VideoBatch} from '../datasets/index.ts';
 import type {CommonConfig} from '../src/config/schema.ts';
 import type {Engine} from '../src/engine/index.ts';
 import * as tf from '../src/tf.ts';
-import {meanGradients} from './accumulate.ts';
-import {learningRateAt} from './learning_rate.ts';
-import type {RunLog} from './logging.ts';
-import {refuseNonFinite, refuseNonFiniteState} from './non_finite.ts';
-import {type MomentSlot, type Slot, update, withEma} from './optimizer.ts';
+import {meanGradients} from './optimizer/accumulate.ts';
+import {learningRateAt} from './optimizer/learning_rate.ts';
+import {refuseNonFinite, refuseNonFiniteState} from './optimizer/non_finite.ts';
+import {type MomentSlot, type Slot, update, withEma} from './optimizer/optimizer.ts';
 import type {Adversary, Recipe} from './recipe.ts';
-import type {StopRequest} from './stop_request.ts';
-import {STARVING, Starvation, Throughput} from './throughput.ts';
+import type {RunLog} from './run/logging.ts';
+import type {StopRequest} from './run/stop_request.ts';
+import {STARVING, Starvation, Throughput} from './run/throughput.ts';
 
 export interface LoopPlace {
   /** Updates done. */

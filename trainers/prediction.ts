@@ -6,18 +6,18 @@ import {type Denoise, diffusionLoss, makeSchedule} from '../src/diffusion/index.
 import {type EncodedConditions, UNet} from '../src/models/index.ts';
 import {frameRange} from '../src/sampling/index.ts';
 import * as tf from '../src/tf.ts';
-import {openConditioning} from './conditions.ts';
-import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
-import {contextDraws, contextOf, drawn, firstFrames} from './given_frames.ts';
-import {heldOutConditions} from './held_out_conditions.ts';
-import {heldOutLoss, timestepFigures} from './held_out_loss.ts';
-import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
-import {predictionUNet} from './networks.ts';
-import {previewSamples} from './preview_samples.ts';
+import {heldOutConditions} from './held_out/held_out_conditions.ts';
+import {heldOutLoss, timestepFigures} from './held_out/held_out_loss.ts';
+import {previewSamples} from './held_out/preview_samples.ts';
+import {openConditioning} from './inputs/conditions.ts';
+import {contextDraws, contextOf, drawn, firstFrames} from './inputs/given_frames.ts';
+import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './inputs/latents.ts';
+import {weightingOf} from './losses/weighting.ts';
+import {buildAutoencoder, growFrom, needFrozen} from './parents/frozen.ts';
+import {predictionUNet} from './parents/networks.ts';
+import {trainedPart} from './parents/trained_part.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
-import {trainedPart} from './trained_part.ts';
-import {weightingOf} from './weighting.ts';
 
 type Inputs = {diffusion: DiffusionInputs; conditions: EncodedConditions; given: tf.Tensor5D};
 

@@ -4,7 +4,7 @@ import type {VideoBatch} from '../datasets/index.ts';
 import type {Engine} from '../src/engine/index.ts';
 import type {Block, WeightSpec} from '../src/layers/block.ts';
 import type * as tf from '../src/tf.ts';
-import type {OptimizerConfig} from './optimizer.ts';
+import type {OptimizerConfig} from './optimizer/optimizer.ts';
 
 /** A weight that trains, under its name in files. */
 export interface TrainedWeight {

@@ -1,7 +1,7 @@
 // What a stage is given to make its recipe from.
 import type {VideoBatch} from '../datasets/index.ts';
 import type {StageConfig} from '../src/config/schema.ts';
-import type {Frozen} from './frozen.ts';
+import type {Frozen} from './parents/frozen.ts';
 
 export interface StageContext<Config extends StageConfig> {
   readonly config: Config;

@@ -7,17 +7,17 @@ import {type ConditionTensors, type EncodedConditions, repeatRows, UNet} from '.
 import {UserError} from '../src/platform/user_error.ts';
 import {permutation} from '../src/random/index.ts';
 import * as tf from '../src/tf.ts';
-import {openConditioning} from './conditions.ts';
-import {buildAutoencoder, growFrom, needFrozen} from './frozen.ts';
-import {heldOutConditions} from './held_out_conditions.ts';
-import {heldOutLoss, timestepFigures} from './held_out_loss.ts';
-import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './latents.ts';
-import {temporalUNet} from './networks.ts';
-import {previewSamples} from './preview_samples.ts';
+import {heldOutConditions} from './held_out/held_out_conditions.ts';
+import {heldOutLoss, timestepFigures} from './held_out/held_out_loss.ts';
+import {previewSamples} from './held_out/preview_samples.ts';
+import {openConditioning} from './inputs/conditions.ts';
+import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './inputs/latents.ts';
+import {weightingOf} from './losses/weighting.ts';
+import {buildAutoencoder, growFrom, needFrozen} from './parents/frozen.ts';
+import {temporalUNet} from './parents/networks.ts';
+import {trainedPart} from './parents/trained_part.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
-import {trainedPart} from './trained_part.ts';
-import {weightingOf} from './weighting.ts';
 
 type Inputs = {diffusion: DiffusionInputs; conditions: ConditionTensors};
 

@@ -16,18 +16,18 @@ import {type StageConfig, type StageName, stageNames, stageSchemas} from '../src
 import {type Engine, openEngine} from '../src/engine/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import * as tf from '../src/tf.ts';
-import {badSampleLog, heldOutBatches, trainingData} from './data.ts';
-import {readFrozen, writeFrozen} from './frozen.ts';
-import {needFigure, refuseStaleFigures} from './keep_best.ts';
-import {type LogStyle, openLog, type RunLog} from './logging.ts';
+import {badSampleLog, heldOutBatches, trainingData} from './inputs/data.ts';
 import {type LoopPlace, runLoop} from './loop.ts';
-import {disposeSlots, makeMomentSlots, makeSlots} from './optimizer.ts';
-import {freezeParent} from './parent.ts';
-import {resumeRules} from './resume_rules.ts';
-import {openRunFolder, type RunFolder, runFolderAt} from './run_folder.ts';
+import {disposeSlots, makeMomentSlots, makeSlots} from './optimizer/optimizer.ts';
+import {readFrozen, writeFrozen} from './parents/frozen.ts';
+import {freezeParent} from './parents/parent.ts';
+import {needFigure, refuseStaleFigures} from './run/keep_best.ts';
+import {type LogStyle, openLog, type RunLog} from './run/logging.ts';
+import {resumeRules} from './run/resume_rules.ts';
+import {openRunFolder, type RunFolder, runFolderAt} from './run/run_folder.ts';
+import {neverStop, stopOnSignals} from './run/stop_request.ts';
+import {asJson, restore, stateOf} from './run/train_state.ts';
 import {recipeOf} from './stages.ts';
-import {neverStop, stopOnSignals} from './stop_request.ts';
-import {asJson, restore, stateOf} from './train_state.ts';
 
 export interface TrainOptions {
   /** Start from this checkpoint (or the latest of this run folder) instead of the run's own latest. */

@@ -5,16 +5,16 @@ import type {UpsamplerStageConfig} from '../src/config/schema.ts';
 import {diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
 import {type EncodedConditions, UNet} from '../src/models/index.ts';
 import * as tf from '../src/tf.ts';
-import {openConditioning} from './conditions.ts';
-import {growFrom, needFrozen} from './frozen.ts';
-import {heldOutConditions} from './held_out_conditions.ts';
-import {heldOutLoss, timestepFigures} from './held_out_loss.ts';
-import {videoUNet} from './networks.ts';
-import {previewUpsampled} from './preview_upsampled.ts';
+import {heldOutConditions} from './held_out/held_out_conditions.ts';
+import {heldOutLoss, timestepFigures} from './held_out/held_out_loss.ts';
+import {previewUpsampled} from './held_out/preview_upsampled.ts';
+import {openConditioning} from './inputs/conditions.ts';
+import {openUpsampling, type UpsamplingInputs, upsamplerDenoise} from './inputs/upsampling.ts';
+import {growFrom, needFrozen} from './parents/frozen.ts';
+import {videoUNet} from './parents/networks.ts';
+import {trainedPart} from './parents/trained_part.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
-import {trainedPart} from './trained_part.ts';
-import {openUpsampling, type UpsamplingInputs, upsamplerDenoise} from './upsampling.ts';
 
 type Inputs = UpsamplingInputs & {conditions: EncodedConditions};
 

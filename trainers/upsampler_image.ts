@@ -4,15 +4,15 @@ import type {UpsamplerImageStageConfig} from '../src/config/schema.ts';
 import {diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
 import {type ConditionTensors, UNet} from '../src/models/index.ts';
 import * as tf from '../src/tf.ts';
-import {openConditioning} from './conditions.ts';
-import {growFrom, needFrozen} from './frozen.ts';
-import {heldOutConditions} from './held_out_conditions.ts';
-import {heldOutLoss, timestepFigures} from './held_out_loss.ts';
-import {partsOfNone, upsamplerUNet} from './networks.ts';
-import {previewUpsampled} from './preview_upsampled.ts';
+import {heldOutConditions} from './held_out/held_out_conditions.ts';
+import {heldOutLoss, timestepFigures} from './held_out/held_out_loss.ts';
+import {previewUpsampled} from './held_out/preview_upsampled.ts';
+import {openConditioning} from './inputs/conditions.ts';
+import {ofImages, openUpsampling, type UpsamplingInputs, upsamplerDenoise} from './inputs/upsampling.ts';
+import {growFrom, needFrozen} from './parents/frozen.ts';
+import {partsOfNone, upsamplerUNet} from './parents/networks.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
-import {ofImages, openUpsampling, type UpsamplingInputs, upsamplerDenoise} from './upsampling.ts';
 
 type Inputs = UpsamplingInputs & {conditions: ConditionTensors};
 

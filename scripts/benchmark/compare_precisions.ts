@@ -7,7 +7,7 @@ import {UNet, videoLdmTemporal} from '../../src/models/index.ts';
 import {philoxNormal} from '../../src/ops/index.ts';
 import {uniforms} from '../../src/random/index.ts';
 import * as tf from '../../src/tf.ts';
-import {makeSlots, update} from '../../trainers/optimizer.ts';
+import {makeSlots, update} from '../../trainers/optimizer/optimizer.ts';
 import {trainedWeights} from '../../trainers/recipe.ts';
 
 const {values: options} = parseArgs({options: {steps: {type: 'string', default: '300'}}});

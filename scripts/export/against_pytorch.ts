@@ -17,7 +17,7 @@ import {normals, streamOf} from '../../src/random/index.ts';
 import {hostF32} from '../../src/weights/host_tensor.ts';
 import {torchShape, toTorch} from '../../src/weights/layouts.ts';
 import {writeSafetensors} from '../../src/weights/safetensors.ts';
-import {temporalConfig} from '../../trainers/networks.ts';
+import {temporalConfig} from '../../trainers/parents/networks.ts';
 
 const {values: options} = parseArgs({
   options: {threads: {type: 'string', default: '1'}, runs: {type: 'string', default: '31'}},

@@ -15,12 +15,12 @@ import {type EngineName, openEngine} from '../../src/engine/index.ts';
 import type {Block} from '../../src/layers/block.ts';
 import {AutoencoderKL, UNet} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
-import type {Frozen} from '../../trainers/frozen.ts';
 import {runLoop} from '../../trainers/loop.ts';
-import {diffusionFor, imageUNet, newAutoencoder} from '../../trainers/networks.ts';
-import {disposeSlots, makeSlots} from '../../trainers/optimizer.ts';
-import type {Weights} from '../../trainers/parts.ts';
-import {neverStop} from '../../trainers/stop_request.ts';
+import {disposeSlots, makeSlots} from '../../trainers/optimizer/optimizer.ts';
+import type {Frozen} from '../../trainers/parents/frozen.ts';
+import {diffusionFor, imageUNet, newAutoencoder} from '../../trainers/parents/networks.ts';
+import type {Weights} from '../../trainers/parents/parts.ts';
+import {neverStop} from '../../trainers/run/stop_request.ts';
 import {temporalRecipe} from '../../trainers/temporal.ts';
 
 /** What of the shipped configs is changed: a smaller clip for the cpu engine's sake, or nothing. */

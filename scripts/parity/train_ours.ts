@@ -8,9 +8,9 @@ import {UNet} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
 import {fromTorch, torchShape, toTorch} from '../../src/weights/layouts.ts';
 import {runLoop} from '../../trainers/loop.ts';
-import {disposeSlots, makeSlots} from '../../trainers/optimizer.ts';
+import {disposeSlots, makeSlots} from '../../trainers/optimizer/optimizer.ts';
 import {type Recipe, trainedWeights} from '../../trainers/recipe.ts';
-import {neverStop} from '../../trainers/stop_request.ts';
+import {neverStop} from '../../trainers/run/stop_request.ts';
 import {
   accumulate,
   clipNorm,

@@ -31,16 +31,16 @@ export const inspect: CommandModule<object, InspectArguments> = {
   handler: async ({path, sheet, limit, assume}) => {
     if (/\.ya?ml$/.test(path)) return console.log(await ofConfig(path, assume));
     if (/\.safetensors(\.index\.json)?$/.test(path)) {
-      const {inspectSafetensors} = await import('../../trainers/inspect_models.ts');
+      const {inspectSafetensors} = await import('../../trainers/reports/inspect_models.ts');
       return console.log(await inspectSafetensors(path));
     }
     if (existsSync(path) && statSync(path).isDirectory()) {
-      const {namesModelFolder} = await import('../../trainers/load_models.ts');
+      const {namesModelFolder} = await import('../../trainers/parents/load_models.ts');
       if (namesModelFolder(path)) {
-        const {inspectModelFolder} = await import('../../trainers/inspect_models.ts');
+        const {inspectModelFolder} = await import('../../trainers/reports/inspect_models.ts');
         return console.log(await inspectModelFolder(path));
       }
-      const {inspectRun} = await import('../../trainers/inspect.ts');
+      const {inspectRun} = await import('../../trainers/reports/inspect.ts');
       return console.log(await inspectRun(path));
     }
     const {inspectShards} = await import('../../datasets/index.ts');
@@ -58,7 +58,7 @@ export const inspect: CommandModule<object, InspectArguments> = {
 async function ofConfig(file: string, assume: InspectArguments['assume']): Promise<string> {
   const [{loadConfig}, {inspectConfig}] = await Promise.all([
     import('../config/load.ts'),
-    import('../../trainers/dry_run.ts'),
+    import('../../trainers/reports/dry_run.ts'),
   ]);
   return inspectConfig(loadConfig(file), {configs: dirname(file), assume});
 }

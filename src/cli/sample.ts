@@ -80,7 +80,7 @@ export const sample: CommandModule<object, SampleArguments> = {
       .example('$0 sample --like cars/sample-0-0000.mp4 --out again', 'the same video once more'),
   handler: async args => {
     const [{sampleRun}, {promptOf, labelsOf, boxesOf}, {stopSampling}, {shareOnTerminal}] = await Promise.all([
-      import('../../trainers/sample.ts'),
+      import('../../trainers/sampling/sample.ts'),
       import('../../trainers/sampling/arguments.ts'),
       import('../../trainers/sampling/stop.ts'),
       import('../../trainers/sampling/progress.ts'),

@@ -61,7 +61,7 @@ export const train: CommandModule<object, TrainArguments> = {
     const overrides = args.engine ? [...args.set, `engine.name=${args.engine}`] : args.set;
     const config = loadConfig(args.config, overrides);
     if (args['dry-run']) {
-      const {dryRun} = await import('../../trainers/dry_run.ts');
+      const {dryRun} = await import('../../trainers/reports/dry_run.ts');
       const {data, assume} = args;
       return console.log(await dryRun(config, {configs: path.dirname(args.config), data, assume}));
     }

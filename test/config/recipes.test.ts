@@ -5,8 +5,8 @@ import path from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {loadConfig} from '../../src/config/load.ts';
 import {loadPipeline} from '../../src/config/pipeline.ts';
-import {dryRun, plannedNetworks} from '../../trainers/dry_run.ts';
-import {planParent} from '../../trainers/planned_parent.ts';
+import {planParent} from '../../trainers/parents/planned_parent.ts';
+import {dryRun, plannedNetworks} from '../../trainers/reports/dry_run.ts';
 
 const configs = path.resolve(import.meta.dirname, '../../configs');
 const filesIn = (folder: string): string[] =>

@@ -7,7 +7,7 @@ import sharp from 'sharp';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {type BadSampleReport, batches, type DataConfig, openVideoEncoder} from '../../datasets/index.ts';
 import {type Fault, type HostileServer, startServer} from '../../packages/webdataset-ts/test/hostile_server.ts';
-import {badSampleLog} from '../../trainers/data.ts';
+import {badSampleLog} from '../../trainers/inputs/data.ts';
 import {bytesOf, have, type Members, scratch, shardsOf} from './fixtures.ts';
 
 const MINUTES = 60_000;

@@ -6,7 +6,7 @@ import {type EngineName, openEngine} from '../../src/engine/index.ts';
 import {UNet, videoLdmTemporal} from '../../src/models/index.ts';
 import {adamWScalars, philoxNormal} from '../../src/ops/index.ts';
 import * as tf from '../../src/tf.ts';
-import {makeSlots, type Slot, update, updateOptions} from '../../trainers/optimizer.ts';
+import {makeSlots, type Slot, update, updateOptions} from '../../trainers/optimizer/optimizer.ts';
 import {trainedWeights} from '../../trainers/recipe.ts';
 
 const optimizer = {

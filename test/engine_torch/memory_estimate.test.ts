@@ -3,7 +3,7 @@ import {describe, expect, test} from 'vitest';
 import {loadConfig} from '../../src/config/load.ts';
 import {torchBuild} from '../../src/engine/torch.ts';
 import * as tf from '../../src/tf.ts';
-import {estimateMemory} from '../../trainers/estimate_memory.ts';
+import {estimateMemory} from '../../trainers/reports/estimate_memory.ts';
 import {measuredPeak, untrainedParent} from '../helpers/measured_memory.ts';
 
 const build = await torchBuild();

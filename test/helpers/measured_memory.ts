@@ -6,9 +6,9 @@ import {openEngine} from '../../src/engine/index.ts';
 import type {WeightSpec} from '../../src/layers/block.ts';
 import {initialValues} from '../../src/layers/initializers.ts';
 import {AutoencoderKL, UNet} from '../../src/models/index.ts';
-import {trainOneStep} from '../../trainers/estimate_memory.ts';
-import type {Frozen} from '../../trainers/frozen.ts';
-import {disposeSlots, makeMomentSlots, makeSlots} from '../../trainers/optimizer.ts';
+import {disposeSlots, makeMomentSlots, makeSlots} from '../../trainers/optimizer/optimizer.ts';
+import type {Frozen} from '../../trainers/parents/frozen.ts';
+import {trainOneStep} from '../../trainers/reports/estimate_memory.ts';
 import {recipeOf} from '../../trainers/stages.ts';
 
 /** The most bytes that the torch engine's allocator holds in one step. */

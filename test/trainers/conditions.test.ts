@@ -6,9 +6,9 @@ import {directionOf, directions, drawShape, movingShape, writeShapeShards} from 
 import {stageSchemas} from '../../src/config/schema.ts';
 import {openEngine} from '../../src/engine/index.ts';
 import * as tf from '../../src/tf.ts';
-import {buildConditionEncoder, Conditioning, conditionsOf} from '../../trainers/conditions.ts';
-import {heldOutBatches} from '../../trainers/data.ts';
 import {loadRun} from '../../trainers/index.ts';
+import {buildConditionEncoder, Conditioning, conditionsOf} from '../../trainers/inputs/conditions.ts';
+import {heldOutBatches} from '../../trainers/inputs/data.ts';
 import {train} from '../../trainers/train.ts';
 import {type MicroData, microConfig, microData} from '../helpers/micro_runs.ts';
 

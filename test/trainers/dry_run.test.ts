@@ -5,8 +5,8 @@ import sharp from 'sharp';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {loadLatest} from '../../checkpoints/index.ts';
 import {loadConfig} from '../../src/config/load.ts';
-import {plannedNetworks, stateBytes} from '../../trainers/dry_run.ts';
-import {planParent} from '../../trainers/planned_parent.ts';
+import {planParent} from '../../trainers/parents/planned_parent.ts';
+import {plannedNetworks, stateBytes} from '../../trainers/reports/dry_run.ts';
 import {command, type MicroData, microConfig, microData, writeConfig} from '../helpers/micro_runs.ts';
 
 const MINUTES = 60_000;

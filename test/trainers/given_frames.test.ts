@@ -3,7 +3,14 @@ import {beforeAll, expect, test} from 'vitest';
 import type {VideoBatch} from '../../datasets/index.ts';
 import {openEngine} from '../../src/engine/index.ts';
 import * as tf from '../../src/tf.ts';
-import {contextDraws, contextOf, drawn, firstFrames, keyFrames, selectFrames} from '../../trainers/given_frames.ts';
+import {
+  contextDraws,
+  contextOf,
+  drawn,
+  firstFrames,
+  keyFrames,
+  selectFrames,
+} from '../../trainers/inputs/given_frames.ts';
 
 beforeAll(async () => void (await openEngine('cpu')));
 

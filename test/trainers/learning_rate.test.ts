@@ -1,5 +1,5 @@
 import {expect, test} from 'vitest';
-import {emaDecayAt, learningRateAt} from '../../trainers/learning_rate.ts';
+import {emaDecayAt, learningRateAt} from '../../trainers/optimizer/learning_rate.ts';
 
 const config = {learningRate: 1, warmupSteps: 4, schedule: 'cosine'} as const;
 

@@ -7,9 +7,9 @@ import {afterAll, beforeAll, expect, test} from 'vitest';
 import {parseConfig} from '../../src/config/load.ts';
 import * as tf from '../../src/tf.ts';
 import {writeSafetensors} from '../../src/weights/safetensors.ts';
-import {inspectModelFolder, inspectSafetensors} from '../../trainers/inspect_models.ts';
-import {loadParent, loadParentShapes} from '../../trainers/load_run.ts';
-import {freezeParent} from '../../trainers/parent.ts';
+import {loadParent, loadParentShapes} from '../../trainers/parents/load_run.ts';
+import {freezeParent} from '../../trainers/parents/parent.ts';
+import {inspectModelFolder, inspectSafetensors} from '../../trainers/reports/inspect_models.ts';
 import {randomTensors, specsOf, writeModelFolder} from '../helpers/model_folders.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'model-folder-'));

@@ -6,9 +6,9 @@ import {afterAll, beforeAll, expect, test} from 'vitest';
 import {loadLatest} from '../../checkpoints/index.ts';
 import {openEngine} from '../../src/engine/index.ts';
 import * as tf from '../../src/tf.ts';
-import {refuseNonFinite, refuseNonFiniteState} from '../../trainers/non_finite.ts';
-import {disposeSlots, type MomentSlot, makeMomentSlots} from '../../trainers/optimizer.ts';
-import {Starvation} from '../../trainers/throughput.ts';
+import {refuseNonFinite, refuseNonFiniteState} from '../../trainers/optimizer/non_finite.ts';
+import {disposeSlots, type MomentSlot, makeMomentSlots} from '../../trainers/optimizer/optimizer.ts';
+import {Starvation} from '../../trainers/run/throughput.ts';
 import {command, type MicroData, microConfig, microData, writeConfig} from '../helpers/micro_runs.ts';
 
 const MINUTES = 60_000;

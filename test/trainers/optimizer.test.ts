@@ -3,8 +3,15 @@ import {afterAll, beforeAll, expect, test} from 'vitest';
 import {type Engine, openEngine} from '../../src/engine/index.ts';
 import {normals} from '../../src/random/index.ts';
 import * as tf from '../../src/tf.ts';
-import {meanGradients} from '../../trainers/accumulate.ts';
-import {disposeSlots, makeSlots, type OptimizerConfig, type Slot, update, withEma} from '../../trainers/optimizer.ts';
+import {meanGradients} from '../../trainers/optimizer/accumulate.ts';
+import {
+  disposeSlots,
+  makeSlots,
+  type OptimizerConfig,
+  type Slot,
+  update,
+  withEma,
+} from '../../trainers/optimizer/optimizer.ts';
 
 const config: OptimizerConfig = {
   learningRate: 0.1,

@@ -4,8 +4,8 @@ import path from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {stageSchemas} from '../../src/config/schema.ts';
 import {openEngine} from '../../src/engine/index.ts';
-import {readFrozen, writeFrozen} from '../../trainers/frozen.ts';
-import {freezeParent} from '../../trainers/parent.ts';
+import {readFrozen, writeFrozen} from '../../trainers/parents/frozen.ts';
+import {freezeParent} from '../../trainers/parents/parent.ts';
 import {type MicroData, microConfig, microData} from '../helpers/micro_runs.ts';
 import {writeModelFolder} from '../helpers/model_folders.ts';
 

@@ -9,7 +9,7 @@ import {openEngine} from '../../src/engine/index.ts';
 import {ConditionEncoder, type ConditionsConfig, UNet, type UNetConfig} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
 import {sampleRun} from '../../trainers/index.ts';
-import type {Weights} from '../../trainers/parts.ts';
+import type {Weights} from '../../trainers/parents/parts.ts';
 import {buildModels, encodeConditions} from '../../trainers/sampling/build_models.ts';
 import {type HostDiffusion, withSpatialOf} from '../../trainers/sampling/host_parts.ts';
 import {command, type MicroData, microConfig, microData, writeConfig} from '../helpers/micro_runs.ts';

@@ -10,7 +10,7 @@ import {unetFromDiffusers} from '../../src/weights/key_maps/diffusers_configs.ts
 import {temporalToJson} from '../../src/weights/key_maps/temporal_config.ts';
 import {parseSafetensors, writeSafetensors} from '../../src/weights/safetensors.ts';
 import {exportModels} from '../../trainers/export_models.ts';
-import {loadModelFolder} from '../../trainers/load_models.ts';
+import {loadModelFolder} from '../../trainers/parents/load_models.ts';
 import {randomTensors, smallUNetJson, specsOf, writeModelFolder} from '../helpers/model_folders.ts';
 import {tinyTemporal} from '../models/tiny.ts';
 

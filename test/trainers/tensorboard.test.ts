@@ -5,9 +5,9 @@ import path from 'node:path';
 import {BinaryReader} from '@bufbuild/protobuf/wire';
 import sharp from 'sharp';
 import {afterAll, expect, test} from 'vitest';
-import {openLog} from '../../trainers/logging.ts';
-import {MAX_IMAGE_BYTES, openEventFile} from '../../trainers/tensorboard/event_file.ts';
-import {crc32c} from '../../trainers/tensorboard/tfrecord.ts';
+import {openLog} from '../../trainers/run/logging.ts';
+import {MAX_IMAGE_BYTES, openEventFile} from '../../trainers/run/tensorboard/event_file.ts';
+import {crc32c} from '../../trainers/run/tensorboard/tfrecord.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'video-ldm-tensorboard-'));
 afterAll(() => rmSync(folder, {recursive: true, force: true}));

@@ -8,15 +8,15 @@ import {lowResolutionCondition, makeSchedule, shrink, stableDiffusionSchedule} f
 import {type Engine, openEngine} from '../../src/engine/index.ts';
 import {UNet} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
-import {meanGradients} from '../../trainers/accumulate.ts';
-import {allocateExactly} from '../../trainers/frozen.ts';
+import {upsampleClip} from '../../trainers/held_out/preview_upsampled.ts';
 import {loadRun} from '../../trainers/index.ts';
-import {freezeParent} from '../../trainers/parent.ts';
-import {cutPatches} from '../../trainers/patches.ts';
-import {upsampleClip} from '../../trainers/preview_upsampled.ts';
+import {cutPatches} from '../../trainers/inputs/patches.ts';
+import {openUpsampling} from '../../trainers/inputs/upsampling.ts';
+import {meanGradients} from '../../trainers/optimizer/accumulate.ts';
+import {allocateExactly} from '../../trainers/parents/frozen.ts';
+import {freezeParent} from '../../trainers/parents/parent.ts';
 import {train} from '../../trainers/train.ts';
 import {upsamplerImageRecipe} from '../../trainers/upsampler_image.ts';
-import {openUpsampling} from '../../trainers/upsampling.ts';
 import {randomBatch} from '../helpers/batches.ts';
 import {type MicroData, type MicroStage, microConfig, microData} from '../helpers/micro_runs.ts';
 

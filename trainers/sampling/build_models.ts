@@ -12,10 +12,10 @@ import {
 import {UserError} from '../../src/platform/user_error.ts';
 import type {LatentDiffusion, UNetConditions, VideoUpsampler} from '../../src/sampling/index.ts';
 import * as tf from '../../src/tf.ts';
-import {buildConditionEncoder} from '../conditions.ts';
-import {allocateExactly} from '../frozen.ts';
-import {clipFrames} from '../networks.ts';
-import type {HostModel} from '../parts.ts';
+import {buildConditionEncoder} from '../inputs/conditions.ts';
+import {allocateExactly} from '../parents/frozen.ts';
+import {clipFrames} from '../parents/networks.ts';
+import type {HostModel} from '../parents/parts.ts';
 import {
   conditionsOf,
   type HostDiffusion,

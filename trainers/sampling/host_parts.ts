@@ -3,10 +3,10 @@
 import type {PipelineParts, Sampling} from '../../src/config/pipeline.ts';
 import {type ConditionsConfig, conditionNames, UNet, type UNetConfig} from '../../src/models/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
-import {type LoadedModels, loadModelFolder, namesModelFolder} from '../load_models.ts';
-import {type LoadedRun, loadRun} from '../load_run.ts';
-import type {HostConditions, HostModel, Parts} from '../parts.ts';
-import {ofText} from '../resolve_conditions.ts';
+import {type LoadedModels, loadModelFolder, namesModelFolder} from '../parents/load_models.ts';
+import {type LoadedRun, loadRun} from '../parents/load_run.ts';
+import type {HostConditions, HostModel, Parts} from '../parents/parts.ts';
+import {ofText} from '../parents/resolve_conditions.ts';
 
 export type PartName = keyof PipelineParts;
 

@@ -1,6 +1,6 @@
 // Sampling's progress: a bar with the time left on a terminal, a line every ten seconds elsewhere.
 import {MultiBar, Presets, type SingleBar} from 'cli-progress';
-import {duration} from '../logging.ts';
+import {duration} from '../run/logging.ts';
 
 export interface ShareDone {
   readonly part: string;
