@@ -2,6 +2,7 @@
 import {rmSync} from 'node:fs';
 import path from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
+import {writeCheckpoint} from '../../checkpoints/index.ts';
 import {stageSchemas} from '../../src/config/schema.ts';
 import {openEngine} from '../../src/engine/index.ts';
 import {readFrozen, writeFrozen} from '../../trainers/parents/frozen.ts';
@@ -35,6 +36,25 @@ test('an imported model brings its networks, scale factor, schedule and predicti
   const folder = path.join(data.folder, 'frozen');
   await writeFrozen(folder, frozen);
   expect(await readFrozen(folder)).toEqual(frozen);
+});
+
+test('what the first version froze, an autoencoder and a UNet side by side, is still read', async () => {
+  const {parent, autoencoder, unet, scaleFactor, diffusion} = (await freezeParent(image({})))!;
+  const folder = path.join(data.folder, 'frozen-first');
+  await writeCheckpoint(folder, {
+    stage: 'frozen',
+    step: 0,
+    weights: unet!.weights,
+    companions: {autoencoder: autoencoder!.weights},
+    optimizers: {},
+    data: null,
+    metrics: {},
+    config: JSON.parse(
+      JSON.stringify({parent, autoencoder: autoencoder!.config, unet: unet!.config, scaleFactor, diffusion}),
+    ),
+    engine: {},
+  });
+  expect(await readFrozen(folder)).toEqual({parent, autoencoder, unet, scaleFactor, diffusion});
 });
 
 test('another schedule or prediction than the parent has is refused by the name of its field', async () => {

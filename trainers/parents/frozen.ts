@@ -2,7 +2,7 @@
 // a run needs no other folder to go on. Written and verified as a checkpoint is.
 import {type LoadedState, loadLatest, writeCheckpoint} from '../../checkpoints/index.ts';
 import type {Block, WeightSpec} from '../../src/layers/block.ts';
-import {type AutoencoderConfig, AutoencoderKL} from '../../src/models/index.ts';
+import {type AutoencoderConfig, AutoencoderKL, type UNetConfig} from '../../src/models/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
 import * as tf from '../../src/tf.ts';
 import {
@@ -33,6 +33,20 @@ interface FrozenSettings extends Omit<Frozen, NetworkName> {
   networks: {[Name in NetworkName]?: NonNullable<Parts[Name]>['config'] | undefined};
   tokenizers: {text?: StoredTokenizer | undefined; temporalText?: StoredTokenizer | undefined};
   conditioning?: Pick<HostConditions, 'drop' | 'textTrains'> | undefined;
+}
+
+/** Before there were conditions: an autoencoder and at most a UNet, their configurations side by side. */
+interface FirstSettings extends Pick<FrozenSettings, 'parent' | 'scaleFactor' | 'diffusion'> {
+  autoencoder: AutoencoderConfig;
+  unet?: UNetConfig;
+}
+
+type StoredSettings = FrozenSettings | FirstSettings;
+
+function currentSettings(stored: StoredSettings): FrozenSettings {
+  if ('networks' in stored) return stored;
+  const {autoencoder, unet, ...rest} = stored;
+  return {...rest, networks: {autoencoder, unet}, tokenizers: {}};
 }
 
 /** Files of the networks beside the UNet's, which is the folder's model. */
@@ -79,7 +93,7 @@ export async function readFrozen(
   if (!found) return undefined;
   const {weights, companions, config} = found.state;
   // Its hash was checked: this is what writeFrozen put there.
-  const {networks, tokenizers, conditioning, ...settings} = config as object as FrozenSettings;
+  const {networks, tokenizers, conditioning, ...settings} = currentSettings(config as object as StoredSettings);
   const beside = (name: keyof typeof companionNames) => companions?.[companionNames[name]] ?? new Map();
   const text = (name: 'text' | 'temporalText'): HostText | undefined => {
     const [own, tokenizer] = [networks[name], tokenizers[name]];
