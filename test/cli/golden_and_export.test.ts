@@ -4,6 +4,7 @@ import {createRequire} from 'node:module';
 import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {parseSafetensors} from '../../src/weights/safetensors.ts';
+import {checkedOpset, checkFolder} from '../export/checker.ts';
 import {command, type MicroData, microConfig, microData, repository, writeConfig} from '../helpers/micro_runs.ts';
 
 const MINUTES = 60_000;
@@ -123,6 +124,12 @@ describe.skipIf(!hasRuntime)('export (needs onnxruntime-node)', () => {
     },
     MINUTES,
   );
+
+  test.skipIf(checkedOpset === undefined)('the checker of python3-onnx accepts what the stages exported', () => {
+    const {count, problems} = checkFolder(data.folder);
+    expect(problems).toEqual([]);
+    expect(count).toBeGreaterThanOrEqual(7);
+  });
 
   test('an autoencoder has no UNet', () => {
     const out = path.join(data.folder, 'none.onnx');

@@ -24,6 +24,7 @@ import {guidedDenoise} from '../../src/sampling/index.ts';
 import * as tf from '../../src/tf.ts';
 import {chromium, openPage} from '../helpers/chromium.ts';
 import {tinyTemporal, tinyUNet} from '../models/tiny.ts';
+import {checkedOpset, checkFolder} from './checker.ts';
 import {conditions} from './component_cases.ts';
 
 const {crossAttentionDim: _, ...textless} = tinyUNet;
@@ -174,6 +175,12 @@ test('a model of text, labels, boxes and frame rate is asked for in the same wor
   }
   await expect(sample({labels: {night: 2}})).rejects.toThrow('The label "night" has no value "2"');
 }, 120_000);
+
+test.skipIf(checkedOpset === undefined)('the checker of python3-onnx accepts every file of both pipelines', () => {
+  const {count, problems} = checkFolder(out);
+  expect(problems).toEqual([]);
+  expect(count).toBeGreaterThanOrEqual(5);
+});
 
 /** Chromium computes WebGPU in software where it is told to. */
 const flagsOf = {
