@@ -172,8 +172,8 @@ async function schedulers(file: GoldenFile): Promise<Record<string, tf.Tensor>> 
   const t = tf.tensor1d(file.integers('t'), 'int32');
   const results: Record<string, tf.Tensor> = {
     alphas_cumprod: tf.tensor1d(Float32Array.from(schedule.alphasCumprod)),
-    noised: addNoise(x, noise, t, schedule),
-    velocity: predictionTarget('v', x, noise, t, schedule),
+    noised: tf.tidy(() => addNoise(x, noise, t, schedule)),
+    velocity: tf.tidy(() => predictionTarget('v', x, noise, t, schedule)),
   };
   for (const [name, sampler] of Object.entries(samplerNames)) {
     for (const [theirs, prediction] of Object.entries(predictionNames)) {
