@@ -88,18 +88,23 @@ describe.skipIf(!have['node-av'])('batches of mp4 clips (skipped where node-av i
     }
   });
 
-  test('of 4 ranks share an epoch without overlap, resumed or not', async () => {
-    const once = {...config, batchSize: 1, repeat: false};
-    const keys: string[] = [];
-    for (const rank of [0, 1, 2, 3]) {
-      const own = await take(once, 100, {rank, worldSize: 4});
-      const rest = await take(once, 100, {rank, worldSize: 4, resume: own[0]!.position});
-      expect(rest.map(content)).toEqual(own.slice(1).map(content));
-      keys.push(...own.flatMap(batch => batch.keys));
-    }
-    expect(keys).toHaveLength(total);
-    expect(new Set(keys).size).toBe(total);
-  });
+  test.each([1, 2, 4])(
+    'of 4 ranks share an epoch without overlap, resumed at every position, %d threads',
+    async decoders => {
+      const once = {...config, batchSize: 1, repeat: false, decoders};
+      const keys: string[] = [];
+      for (const rank of [0, 1, 2, 3]) {
+        const own = await take(once, 100, {rank, worldSize: 4});
+        for (const [n, {position}] of own.entries()) {
+          const rest = await take(once, 100, {rank, worldSize: 4, resume: JSON.parse(JSON.stringify(position))});
+          expect(rest.map(content)).toEqual(own.slice(n + 1).map(content));
+        }
+        keys.push(...own.flatMap(batch => batch.keys));
+      }
+      expect(keys).toHaveLength(total);
+      expect(new Set(keys).size).toBe(total);
+    },
+  );
 
   test('a last, smaller batch ends an epoch that is not repeated', async () => {
     const sizes = (await take({...config, repeat: false}, 100)).map(batch => [
