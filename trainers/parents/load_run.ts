@@ -93,9 +93,3 @@ function apart(trained: Weights): {own: Weights; conditions: Weights} {
     conditions: new Map(conditions.map(([name, values]) => [name.slice(CONDITIONS_PREFIX.length), values])),
   };
 }
-
-/** The autoencoder that frames of the run pass through. @throws UserError for one in pixel space. */
-export function needAutoencoder({autoencoder, path: run, config}: LoadedRun): NonNullable<LoadedRun['autoencoder']> {
-  if (!autoencoder) throw new UserError(`${run} is of stage "${config.stage}" in pixel space and has no autoencoder.`);
-  return autoencoder;
-}
