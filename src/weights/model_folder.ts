@@ -12,7 +12,7 @@ import type {
   UNetConfig,
 } from '../models/index.ts';
 import {UserError} from '../platform/user_error.ts';
-import {textPathOf} from './import_weights.ts';
+import {textPathOf} from './import_sources/split_single_file.ts';
 import {type Json, readJson} from './json_file.ts';
 import {fromDiffusers} from './key_maps/diffusers.ts';
 import {

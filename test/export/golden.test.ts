@@ -24,7 +24,7 @@ import {VideoTransformer} from '../../src/layers/transformer.ts';
 import {silu} from '../../src/ops/index.ts';
 import * as tf from '../../src/tf.ts';
 import {f32, type HostTensor, integersOf} from '../../src/weights/host_tensor.ts';
-import {textPathOf} from '../../src/weights/import_weights.ts';
+import {textPathOf} from '../../src/weights/import_sources/split_single_file.ts';
 import {fromDiffusers} from '../../src/weights/key_maps/diffusers.ts';
 import {
   autoencoderFromDiffusers,

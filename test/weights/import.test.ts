@@ -20,7 +20,7 @@ import {normals} from '../../src/random/index.ts';
 import * as tf from '../../src/tf.ts';
 import {tensorsToWrite} from '../../src/weights/export_weights.ts';
 import {type HostTensor, hostF32, toFloatDtype} from '../../src/weights/host_tensor.ts';
-import {refusePickle, splitSingleFile} from '../../src/weights/import_weights.ts';
+import {refusePickle, splitSingleFile} from '../../src/weights/import_sources/split_single_file.ts';
 import {fromDiffusers, toSvd} from '../../src/weights/key_maps/diffusers.ts';
 import {emaKey} from '../../src/weights/key_maps/single_file.ts';
 import {torchShape} from '../../src/weights/layouts.ts';

@@ -5,7 +5,7 @@ import {AutoencoderKL, countParameters, countPart, TextEncoder, UNet} from '../.
 import {table} from '../../src/platform/table.ts';
 import {UserError} from '../../src/platform/user_error.ts';
 import {elements} from '../../src/weights/host_tensor.ts';
-import {splitSingleFile} from '../../src/weights/import_weights.ts';
+import {splitSingleFile} from '../../src/weights/import_sources/split_single_file.ts';
 import {matchKeys} from '../../src/weights/load_weights.ts';
 import {type FolderModel, readModelFolder} from '../../src/weights/model_folder.ts';
 import {openSafetensors, withSafetensors} from '../../src/weights/safetensors.ts';

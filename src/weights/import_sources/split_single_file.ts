@@ -1,8 +1,8 @@
 // Published checkpoints -> models: what a file holds is recognised by its keys, each of its models becomes a source of its
 // own under our names, and nothing is read before every key is accounted for.
-import {UserError} from '../platform/user_error.ts';
-import type {Dtype, HostTensor} from './host_tensor.ts';
-import {fromDiffusers} from './key_maps/diffusers.ts';
+import {UserError} from '../../platform/user_error.ts';
+import type {Dtype, HostTensor} from '../host_tensor.ts';
+import {fromDiffusers} from '../key_maps/diffusers.ts';
 import {
   emaKey,
   isTrainingState,
@@ -13,8 +13,8 @@ import {
   splitInProjection,
   vaeLevels,
   vaeName,
-} from './key_maps/single_file.ts';
-import type {WeightSource} from './load_weights.ts';
+} from '../key_maps/single_file.ts';
+import type {WeightSource} from '../load_weights.ts';
 
 export interface SingleFile {
   readonly kind: SingleFileKind;
