@@ -3,19 +3,18 @@
 // Clips come at the highest rate; the lower one is every fourth of their frames.
 import type {VideoBatch} from '../datasets/index.ts';
 import type {InterpolationStageConfig} from '../src/config/schema.ts';
-import {type Denoise, diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
+import type {Denoise} from '../src/diffusion/index.ts';
 import type {WeightSpec} from '../src/layers/block.ts';
 import {type EncodedConditions, UNet} from '../src/models/index.ts';
 import {INTERPOLATION} from '../src/sampling/index.ts';
 import * as tf from '../src/tf.ts';
 import {heldOutConditions} from './held_out/held_out_conditions.ts';
-import {heldOutLoss, timestepFigures} from './held_out/held_out_loss.ts';
-import {previewSamples} from './held_out/preview_samples.ts';
+import {timestepFigures} from './held_out/held_out_loss.ts';
 import {openConditioning} from './inputs/conditions.ts';
 import {contextDraws, contextOf, keyFrames, selectFrames} from './inputs/given_frames.ts';
-import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './inputs/latents.ts';
-import {weightingOf} from './losses/weighting.ts';
-import {buildAutoencoder, growFrom, needFrozen} from './parents/frozen.ts';
+import {openLatentDiffusion} from './inputs/latent_diffusion.ts';
+import type {DiffusionInputs} from './inputs/latents.ts';
+import {growFrom, needFrozen} from './parents/frozen.ts';
 import {INTERPOLATION_LEVELS, interpolatedFrames, interpolationUNet} from './parents/networks.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
@@ -33,11 +32,8 @@ export function interpolationRecipe({
 }: StageContext<InterpolationStageConfig>): Recipe<Inputs> {
   const {seed} = config.run;
   const frames = interpolatedFrames(config);
-  const frozen = needFrozen(maybe, 'autoencoder', 'unet', 'scaleFactor', 'diffusion');
-  const schedule = makeSchedule(frozen.diffusion.schedule);
-  const weighting = weightingOf(config.loss);
-  const diffusion = {schedule, prediction: frozen.diffusion.prediction};
-  const autoencoder = buildAutoencoder(frozen);
+  const frozen = needFrozen(maybe, 'unet');
+  const diffusion = openLatentDiffusion(maybe, config);
   const unet = interpolationModel(config, frozen, seed);
   unet.checkpointing = config.train.gradientCheckpointing;
   const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
@@ -48,12 +44,8 @@ export function interpolationRecipe({
       unet.forward({latents, timesteps, ...conditions, given, classLabels});
   const perLevel = ([0, 1] as const).map(level => {
     const clips = heldOut.map(clip => atLevels(clip, frames, [{level, start: 0}]));
-    const set = {
-      clips: encodeHeldOut(autoencoder, frozen.scaleFactor, clips),
-      seed: seed + level,
-      quantiles: config.heldOut.timesteps,
-    };
-    return {level, set, known: heldOutConditions(conditioning, clips, 'clips')};
+    const known = heldOutConditions(conditioning, clips, 'clips');
+    return {level, shown: diffusion.heldOut(clips, 'clip', seed + level), known};
   });
   const levelTensor = (...levels: number[]) => tf.tensor1d(levels, 'int32');
   const keys = keyFrames(frames);
@@ -67,15 +59,7 @@ export function interpolationRecipe({
       const drawn = contextDraws(batch.keys.length, random);
       const levels = drawLevels(drawn, config, frames);
       const clips = atLevels(batch, frames, levels);
-      const inputs = drawDiffusion({
-        autoencoder,
-        frozen,
-        batch: clips,
-        schedule,
-        random,
-        framesAre: 'clip',
-        offset: config.loss.offsetNoise,
-      });
+      const inputs = diffusion.draw(clips, random, 'clip');
       const masks = drawn.flatMap(({first}) => (first < config.context.drop ? keys.map(() => false) : keys));
       return {
         diffusion: inputs,
@@ -85,8 +69,7 @@ export function interpolationRecipe({
       };
     },
 
-    loss: ({diffusion: inputs, conditions, given, levels}) =>
-      diffusionLoss({...inputs, weighting, denoise: told(conditions, given, levels), ...diffusion}),
+    loss: ({diffusion: inputs, conditions, given, levels}) => diffusion.loss(inputs, told(conditions, given, levels)),
 
     /**
      * Of the frames between the key frames, with these given: the mean over both rates as `loss`, each rate's own as
@@ -95,10 +78,10 @@ export function interpolationRecipe({
     async heldOut() {
       const figures: Record<string, number> = {loss: 0};
       let timesteps: Record<string, number> = {};
-      for (const {level, set, known} of perLevel) {
-        const given = (i: number) => contextOf(set.clips[i]!, keys);
+      for (const {level, shown, known} of perLevel) {
+        const given = (i: number) => contextOf(shown.clips[i]!, keys);
         const loss = (context: (i: number) => tf.Tensor5D | undefined, said: number) =>
-          heldOutLoss(set, i => told(known.own(i), context(i), levelTensor(said)), diffusion, {frames: between});
+          shown.loss(i => told(known.own(i), context(i), levelTensor(said)), {frames: between});
         const {mean, perTimestep} = await loss(given, level);
         const name = levelNames[level];
         figures.loss! += mean / INTERPOLATION_LEVELS;
@@ -112,10 +95,9 @@ export function interpolationRecipe({
 
     /** Between the key frames of held-out clips, the two rates in turn. */
     preview: (folder, step) => {
-      const {set} = perLevel[0]!;
       const at = (i: number) => perLevel[i % INTERPOLATION_LEVELS]!;
-      const clip = (i: number) => Math.floor(i / INTERPOLATION_LEVELS) % set.clips.length;
-      return previewSamples({unet, ...diffusion}, autoencoder, frozen.scaleFactor, {
+      const clip = (i: number) => Math.floor(i / INTERPOLATION_LEVELS) % heldOut.length;
+      return diffusion.preview(unet, {
         config,
         folder,
         step,
@@ -123,16 +105,16 @@ export function interpolationRecipe({
         conditions: i => ({...at(i).known.first(clip(i)), classLabels: levelTensor(at(i).level)}),
         given: i => {
           const positions = keys.flatMap((key, t) => (key ? [t] : []));
-          return {latents: tf.gather(at(i).set.clips[clip(i)] as tf.Tensor5D, positions, 1), positions};
+          return {latents: tf.gather(at(i).shown.clips[clip(i)] as tf.Tensor5D, positions, 1), positions};
         },
       });
     },
 
     dispose() {
-      for (const {set} of perLevel) tf.dispose(set.clips as tf.Tensor[]);
+      for (const {shown} of perLevel) shown.dispose();
       unet.dispose();
       conditioning?.dispose();
-      autoencoder.dispose();
+      diffusion.dispose();
     },
   };
 }

@@ -2,18 +2,17 @@
 // frozen (Video LDM, section 3.1 and eq. 2). Same noise schedule and target as the image model; text goes into the temporal
 // layers too.
 import type {TemporalStageConfig} from '../src/config/schema.ts';
-import {type Denoise, diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
+import type {Denoise} from '../src/diffusion/index.ts';
 import {type ConditionTensors, type EncodedConditions, repeatRows, UNet} from '../src/models/index.ts';
 import {UserError} from '../src/platform/user_error.ts';
 import {permutation} from '../src/random/index.ts';
 import * as tf from '../src/tf.ts';
 import {heldOutConditions} from './held_out/held_out_conditions.ts';
-import {heldOutLoss, timestepFigures} from './held_out/held_out_loss.ts';
-import {previewSamples} from './held_out/preview_samples.ts';
+import {timestepFigures} from './held_out/held_out_loss.ts';
 import {openConditioning} from './inputs/conditions.ts';
-import {type DiffusionInputs, drawDiffusion, encodeHeldOut} from './inputs/latents.ts';
-import {weightingOf} from './losses/weighting.ts';
-import {buildAutoencoder, growFrom, needFrozen} from './parents/frozen.ts';
+import {openLatentDiffusion} from './inputs/latent_diffusion.ts';
+import type {DiffusionInputs} from './inputs/latents.ts';
+import {growFrom} from './parents/frozen.ts';
 import {temporalUNet} from './parents/networks.ts';
 import {trainedPart} from './parents/trained_part.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
@@ -21,17 +20,13 @@ import type {StageContext} from './stage_context.ts';
 
 type Inputs = {diffusion: DiffusionInputs; conditions: ConditionTensors};
 
-export function temporalRecipe({config, frozen: maybe, heldOut}: StageContext<TemporalStageConfig>): Recipe<Inputs> {
+export function temporalRecipe({config, frozen, heldOut}: StageContext<TemporalStageConfig>): Recipe<Inputs> {
   const {seed} = config.run;
-  const frozen = needFrozen(maybe, 'autoencoder', 'scaleFactor', 'diffusion');
-  const schedule = makeSchedule(frozen.diffusion.schedule);
-  const weighting = weightingOf(config.loss);
-  const diffusion = {schedule, prediction: frozen.diffusion.prediction};
-  const autoencoder = buildAutoencoder(frozen);
-  const unet = growFrom(new UNet(temporalUNet(config, maybe ?? {})), maybe?.unet, 'image model', seed);
+  const diffusion = openLatentDiffusion(frozen, config);
+  const unet = growFrom(new UNet(temporalUNet(config, frozen ?? {})), frozen?.unet, 'image model', seed);
   unet.checkpointing = config.train.gradientCheckpointing;
   unet.trainWhere(trainedPart(config));
-  const conditioning = openConditioning(maybe?.conditions, {seed, train: config.unet !== undefined});
+  const conditioning = openConditioning(frozen?.conditions, {seed, train: config.unet !== undefined});
 
   const asVideo =
     (conditions: EncodedConditions): Denoise =>
@@ -43,11 +38,7 @@ export function temporalRecipe({config, frozen: maybe, heldOut}: StageContext<Te
     (latents, timesteps) =>
       unet.forward({latents, timesteps, ...conditions, mode: 'image'});
   const given = config.sees === 'own-frame' ? eachFrameAlone(unet) : asVideo;
-  const heldOutSet = {
-    clips: encodeHeldOut(autoencoder, frozen.scaleFactor, heldOut),
-    seed,
-    quantiles: config.heldOut.timesteps,
-  };
+  const shown = diffusion.heldOut(heldOut, 'clip');
   const known = heldOutConditions(conditioning, heldOut, 'clips');
   const shuffled = (clip: number) => [...permutation({seed, stream: 'shuffle', step: clip}, config.data.frames)];
 
@@ -63,54 +54,37 @@ export function temporalRecipe({config, frozen: maybe, heldOut}: StageContext<Te
         );
       const random = {seed, place};
       return {
-        diffusion: drawDiffusion({
-          autoencoder,
-          frozen,
-          batch,
-          schedule,
-          random,
-          framesAre: 'clip',
-          offset: config.loss.offsetNoise,
-        }),
+        diffusion: diffusion.draw(batch, random, 'clip'),
         conditions: conditioning?.prepare(batch, 'clips', random) ?? {},
       };
     },
 
-    loss: ({diffusion: inputs, conditions}) =>
-      diffusionLoss({...inputs, weighting, denoise: given(conditioning?.inputs(conditions) ?? {}), ...diffusion}),
+    loss: ({diffusion: inputs, conditions}) => diffusion.loss(inputs, given(conditioning?.inputs(conditions) ?? {})),
 
     /** Beside the loss: the image model alone on the same noise (alpha = 1), and the frames of each clip in random order. */
     async heldOut() {
-      const {mean, perTimestep} = await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion);
+      const {mean, perTimestep} = await shown.loss(i => given(known.own(i)));
       // Measured once where the image model is frozen.
       if (lossAlphaOne === undefined || config.trains === 'all')
-        lossAlphaOne = (await heldOutLoss(heldOutSet, i => asImages(known.own(i)), diffusion)).mean;
-      const lossShuffled = (await heldOutLoss(heldOutSet, i => given(known.own(i)), diffusion, {order: shuffled})).mean;
+        lossAlphaOne = (await shown.loss(i => asImages(known.own(i)))).mean;
+      const lossShuffled = (await shown.loss(i => given(known.own(i)), {order: shuffled})).mean;
       return {
         loss: mean,
         lossAlphaOne,
         lossShuffled,
-        ...(conditioning
-          ? {lossOtherConditions: (await heldOutLoss(heldOutSet, i => given(known.another(i)), diffusion)).mean}
-          : {}),
+        ...(conditioning ? {lossOtherConditions: (await shown.loss(i => given(known.another(i)))).mean} : {}),
         ...timestepFigures(perTimestep),
       };
     },
 
     preview: (folder, step) =>
-      previewSamples({unet, ...diffusion}, autoencoder, frozen.scaleFactor, {
-        config,
-        folder,
-        step,
-        frames: config.data.frames,
-        conditions: known.first,
-      }),
+      diffusion.preview(unet, {config, folder, step, frames: config.data.frames, conditions: known.first}),
 
     dispose() {
-      tf.dispose(heldOutSet.clips as tf.Tensor[]);
+      shown.dispose();
       unet.dispose();
       conditioning?.dispose();
-      autoencoder.dispose();
+      diffusion.dispose();
     },
   };
 }

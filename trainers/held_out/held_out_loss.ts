@@ -31,6 +31,11 @@ export interface HeldOutOptions {
   readonly frames?: readonly number[];
 }
 
+export interface HeldOutLoss {
+  readonly mean: number;
+  readonly perTimestep: {timestep: number; loss: number}[];
+}
+
 /**
  * Mean squared error of the prediction, per timestep quantile and over all.
  * @param denoise of clip `i`: [N,T,h,w,C] and timesteps [N] -> prediction of the same shape
@@ -40,7 +45,7 @@ export async function heldOutLoss(
   denoise: (clip: number) => Denoise,
   {schedule, prediction}: {schedule: NoiseSchedule; prediction: Prediction},
   {order, frames}: HeldOutOptions = {},
-): Promise<{mean: number; perTimestep: {timestep: number; loss: number}[]}> {
+): Promise<HeldOutLoss> {
   const counted = <T extends tf.Tensor>(x: T): T => (frames ? tf.gather(x, [...frames], 1) : x);
   const perTimestep: {timestep: number; loss: number}[] = [];
   for (const timestep of quantileTimesteps(set.quantiles, schedule.config.steps)) {
