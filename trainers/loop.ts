@@ -5,14 +5,15 @@ import type {VideoBatch} from '../datasets/index.ts';
 import type {CommonConfig} from '../src/config/schema.ts';
 import type {Engine} from '../src/engine/index.ts';
 import * as tf from '../src/tf.ts';
-import {meanGradients} from './optimizer/accumulate.ts';
 import {learningRateAt} from './optimizer/learning_rate.ts';
-import {refuseNonFinite, refuseNonFiniteState} from './optimizer/non_finite.ts';
-import {type MomentSlot, type Slot, update, withEma} from './optimizer/optimizer.ts';
-import type {Adversary, Recipe} from './recipe.ts';
+import {refuseNonFiniteState} from './optimizer/non_finite.ts';
+import {type MomentSlot, type Slot, withEma} from './optimizer/optimizer.ts';
+import type {Recipe} from './recipe.ts';
 import type {RunLog} from './run/logging.ts';
 import type {StopRequest} from './run/stop_request.ts';
 import {STARVING, Starvation, Throughput} from './run/throughput.ts';
+import {type InFlight, launch} from './step/in_flight.ts';
+import {openTrainingStep, type StepFigures, type TrainingStep} from './step/training_step.ts';
 
 export interface LoopPlace {
   /** Updates done. */
@@ -40,7 +41,28 @@ export interface Loop {
 
 /** Trains until `train.steps` or until asked to stop. The last checkpoint holds the state on return. */
 export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace & {ended: 'finished' | 'stopped'}> {
-  const {config, engine, recipe, slots, log, stop} = loop;
+  const trainingStep = openTrainingStep(loop);
+  const underWay: UnderWay = {trainingStep, inFlight: undefined};
+  try {
+    return await runSteps(loop, start, underWay);
+  } finally {
+    underWay.inFlight?.dispose();
+    trainingStep.dispose();
+  }
+}
+
+interface UnderWay {
+  readonly trainingStep: TrainingStep;
+  /** The step whose figures are not read yet. */
+  inFlight: InFlight | undefined;
+}
+
+async function runSteps(
+  loop: Loop,
+  start: LoopPlace,
+  underWay: UnderWay,
+): Promise<LoopPlace & {ended: 'finished' | 'stopped'}> {
+  const {config, recipe, slots, log, stop} = loop;
   const {steps, accumulate} = config.train;
   const due = (every: number | undefined, step: number) =>
     every !== undefined && (step % every === 0 || step === steps);
@@ -51,6 +73,13 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
   const save = async () => {
     await refuseNonFiniteState(place.step, [...slots, ...(loop.adversarySlots ?? [])]);
     await loop.save(place);
+    saved = place.step;
+  };
+  let latest: StepFigures | undefined;
+  /** Figures that are not finite end the run here: before anything is measured or saved. */
+  const settle = async () => {
+    if (underWay.inFlight) latest = await underWay.inFlight.settle();
+    underWay.inFlight = undefined;
   };
 
   if (place.step === 0) place.metrics = await evaluate(loop, 0);
@@ -64,29 +93,29 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
       keys.push(...batch.keys);
       place.data = batch.position;
     }
-    const adversary = recipe.adversary && step >= recipe.adversary.startStep ? recipe.adversary : undefined;
-    const weight = adversary?.weigh(microBatches, engine);
-    const {loss, gradients} = await meanGradients(engine, variablesOf(slots), microBatches, inputs =>
-      recipe.loss(inputs, weight),
-    );
-    const norm = update(slots, gradients, config.optimizer, {step, steps});
-    const gradientNorm = (await norm.data())[0]!;
-    if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
-      await refuseNonFinite({step, loss, keys, inputs: microBatches, slots, gradients});
-    const adversarial =
-      adversary && weight ? await trainAdversary(loop, adversary, {step, microBatches, weight, keys}) : {};
-    tf.dispose([gradients, norm, microBatches, ...(weight ? [weight] : [])]);
+    // The step before is read while this one is computed.
+    const before = underWay.inFlight;
+    underWay.inFlight = launch(loop, underWay.trainingStep, {step, keys, microBatches});
+    if (before) latest = await before.settle();
     place.step = step + 1;
     throughput.step(keys.length);
+    const dueNow = {
+      log: due(config.log.every, place.step),
+      heldOut: due(config.heldOut.every, place.step),
+      preview: due(config.preview?.every, place.step),
+      checkpoint: due(config.checkpoint.every, place.step),
+    };
+    if (latest === undefined || Object.values(dueNow).includes(true)) await settle();
+    const {loss, gradientNorm, adversary} = latest!;
 
-    if (due(config.log.every, place.step)) {
+    if (dueNow.log) {
       const figures = {
         loss,
         gradientNorm,
         learningRate: learningRateAt(config.optimizer, step, steps),
-        ...adversarial,
+        ...adversary,
         ...throughput.take(),
-        ...memoryInUse(engine),
+        ...memoryInUse(loop.engine),
       };
       log.metrics('train', place.step, figures);
       log.logger.info({step: place.step, ...rounded(figures)}, 'train');
@@ -94,36 +123,14 @@ export async function runLoop(loop: Loop, start: LoopPlace): Promise<LoopPlace &
       if (starving !== undefined) log.logger.warn({dataWaitFraction: Number(starving.toFixed(2))}, STARVING);
     }
     log.progress(place.step, {...throughput.estimate(steps - place.step), loss});
-    if (due(config.heldOut.every, place.step)) place.metrics = await evaluate(loop, place.step);
-    if (due(config.preview?.every, place.step)) await withEma(slots, () => loop.preview(place.step));
-    if (due(config.checkpoint.every, place.step)) {
-      await save();
-      saved = place.step;
-    }
+    if (dueNow.heldOut) place.metrics = await evaluate(loop, place.step);
+    if (dueNow.preview) await withEma(slots, () => loop.preview(place.step));
+    if (dueNow.checkpoint) await save();
   }
+  await settle();
   if (saved !== place.step) await save();
   return {...place, ended: place.step < steps ? 'stopped' : 'finished'};
 }
-
-/** The adversary's update, on the step's batches and the model as it is after its own update. */
-async function trainAdversary(
-  {engine, config, adversarySlots: slots = []}: Loop,
-  adversary: Adversary,
-  at: {step: number; microBatches: readonly tf.TensorContainer[]; weight: tf.Scalar; keys: readonly string[]},
-): Promise<Record<string, number>> {
-  const {loss, gradients} = await meanGradients(engine, variablesOf(slots), at.microBatches, inputs =>
-    adversary.loss(inputs),
-  );
-  const {startStep, optimizer} = adversary;
-  const norm = update(slots, gradients, optimizer, {step: at.step - startStep, steps: config.train.steps - startStep});
-  const adversaryGradientNorm = (await norm.data())[0]!;
-  if (!Number.isFinite(loss) || !Number.isFinite(adversaryGradientNorm))
-    await refuseNonFinite({step: at.step, loss, keys: at.keys, inputs: at.microBatches, slots, gradients});
-  tf.dispose([gradients, norm]);
-  return {adversaryLoss: loss, adversaryGradientNorm, adversaryWeight: (await at.weight.data())[0]!};
-}
-
-const variablesOf = (slots: readonly MomentSlot[]): tf.Variable[] => slots.map(({variable}) => variable);
 
 /** Held-out figures with the averaged weights and, as `raw.*`, with the trained ones. */
 async function evaluate({recipe, slots, log}: Loop, step: number): Promise<Record<string, number>> {

@@ -28,9 +28,16 @@ export interface Adversary<Inputs extends tf.TensorContainer = tf.TensorContaine
   readonly optimizer: OptimizerConfig;
   /** Updates of the model before it takes part. */
   readonly startStep: number;
-  /** The weight of its term in the model's loss at this step, a function of the step's micro-batches and the weights as they are. */
-  weigh(inputs: readonly Inputs[], engine: Pick<Engine, 'valueAndGrads'>): tf.Scalar;
+  /** Of its term in the model's loss: a number, or anew at every step. */
+  readonly weight: number | AdaptiveWeight<Inputs>;
   loss(inputs: Inputs): tf.Scalar;
+}
+
+/** A weight that follows from the step's micro-batches and the weights as they are. */
+export interface AdaptiveWeight<Inputs extends tf.TensorContainer = tf.TensorContainer> {
+  /** Of one micro-batch, what the weight is computed from; of one shape for all. */
+  measure(inputs: Inputs, engine: Pick<Engine, 'valueAndGrads'>): tf.Tensor;
+  from(measured: readonly tf.Tensor[]): tf.Scalar;
 }
 
 /**

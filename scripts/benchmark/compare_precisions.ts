@@ -7,7 +7,7 @@ import {UNet, videoLdmTemporal} from '../../src/models/index.ts';
 import {philoxNormal} from '../../src/ops/index.ts';
 import {uniforms} from '../../src/random/index.ts';
 import * as tf from '../../src/tf.ts';
-import {makeSlots, update} from '../../trainers/optimizer/optimizer.ts';
+import {makeSlots, update, updateOptions} from '../../trainers/optimizer/optimizer.ts';
 import {trainedWeights} from '../../trainers/recipe.ts';
 
 const {values: options} = parseArgs({options: {steps: {type: 'string', default: '300'}}});
@@ -78,7 +78,7 @@ async function heldOutLoss(seed: number, precision: Precision): Promise<number> 
         () => lossOf(unet, seed, step),
         slots.map(slot => slot.variable),
       );
-      update(slots, grads, optimizer, {step, steps});
+      update(slots, grads, updateOptions(optimizer, {step, steps}));
     });
   }
   const losses = Array.from({length: 16}, (_, i) => tf.tidy(() => lossOf(unet, seed + 1000, i).dataSync()[0]!));

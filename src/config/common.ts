@@ -54,6 +54,10 @@ export const optimizerSchema = z.strictObject({
 export const trainSchema = z.strictObject({
   steps: count,
   accumulate: count.max(256).default(1).describe('micro-batches of data.batchSize per update'),
+  capture: z
+    .enum(['auto', 'off'])
+    .default('auto')
+    .describe('auto: steps are CUDA graphs on a GPU; off: they run one operation at a time'),
 });
 
 /** Of stages that train a UNet. */

@@ -1,9 +1,9 @@
 // What the rest of the project sees of an engine: which TensorFlow.js backend computes, how it is described in logs and
 // checkpoints, and how gradients are taken on it.
-import type {Captured} from 'tfjs-backend-torch/captured';
+import {type Captured, CaptureRefused} from 'tfjs-backend-torch/captured';
 import type * as tf from '../tf.ts';
 
-export type {Captured};
+export {type Captured, CaptureRefused};
 
 /** Best first: the order in which `auto` tries them. */
 export const engineNames = ['torch', 'node-gpu', 'wasm', 'cpu'] as const;
@@ -24,8 +24,8 @@ export interface OpenedBackend {
    * `step`, such as a whole training step, as one unit of work: torch on CUDA records it once as a graph and replays it with
    * one call, other devices run it. It is a function of its input tensors and writes in place what it trains (adamWStep with
    * a tensor of scalars, philoxNormal with a tensor of the step): whatever changes between calls is an input of the same
-   * shape. On torch a read, an upload (after the first call), a kernel on the host or Variable.assign inside it is an error
-   * that says which. The outputs hold until the next call and belong to the captured step.
+   * shape. On torch a read, an upload (after the first call), a kernel on the host or Variable.assign inside it is refused by a
+   * CaptureRefused that says which. The outputs belong to the captured step and hold until this or another one is called.
    */
   capture?<I extends tf.TensorContainer, O extends tf.TensorContainer>(step: (inputs: I) => O): Captured<I, O>;
 }

@@ -1,5 +1,6 @@
 // Engines: which TensorFlow.js backend computes.
-export {type Captured, type Engine, type EngineName, engineNames, type Precision} from './engine.ts';
+export {runEachTime} from './capture.ts';
+export {type Captured, CaptureRefused, type Engine, type EngineName, engineNames, type Precision} from './engine.ts';
 export {openEngine} from './open.ts';
 export {type EngineRow, engineTable} from './table.ts';
 export {valueAndGrads} from './value_and_grads.ts';

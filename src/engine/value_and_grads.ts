@@ -1,8 +1,8 @@
 // Reverse-mode differentiation over TensorFlow.js's tape, with less work than tf.variableGrads and the same numbers: only what
 // depends on a trained variable is recorded and saved, gradients and saved tensors are freed as the walk passes them, and a
 // gradient of several outputs is computed once and for the inputs that need it.
-import {fusedKernels} from '../ops/kernel_contracts.ts';
 import {withNeeded, withTracked} from '../ops/needed.ts';
+import {withoutZeros} from '../ops/tape.ts';
 import {type EngineInternals, engineInternals, type TapeNode} from '../ops/tfjs_internals.ts';
 import * as tf from '../tf.ts';
 
@@ -39,12 +39,7 @@ function record(engine: EngineInternals, tracked: Set<number>, loss: () => tf.Sc
     }
     addTapeNode.call(engine, kernelName, inputs, outputs, gradient, saved, attrs);
     if (live) for (const output of outputs) tracked.add(output.id);
-    // TensorFlow.js uploads zeros for each output without a dy; the fused gradients read the first dy alone.
-    if (outputs.length > 1 && Object.hasOwn(fusedKernels, kernelName)) {
-      const {gradFunc} = tf.getGradient(kernelName)!;
-      const node = engine.state.activeTape!.at(-1)!;
-      node.gradient = dys => gradFunc(dys as tf.Tensor[], saved, attrs as tf.NamedAttrMap);
-    }
+    withoutZeros(engine.state.activeTape!.at(-1)!, attrs);
   };
   engine.startTape();
   try {

@@ -2,6 +2,7 @@
 // al. 2016, "Training Deep Nets with Sublinear Memory Cost"). The one seam to TensorFlow.js's tape in this folder: a
 // gradient taken inside another's backward pass would clear the outer tape, so it is put back.
 import {needs, withNeeded} from '../ops/needed.ts';
+import {recordedWithoutZeros} from '../ops/tape.ts';
 import {engineInternals} from '../ops/tfjs_internals.ts';
 import * as tf from '../tf.ts';
 import type {Block} from './block.ts';
@@ -47,16 +48,19 @@ export function checkpointed<T extends tf.Tensor>(
 
 /** Runs `forward` on a tape of its own and returns the gradients of those sources that are asked for. */
 function recompute(forward: () => tf.Tensor, sources: readonly tf.Tensor[], dy: tf.Tensor): (tf.Tensor | undefined)[] {
-  const {state} = engineInternals();
+  const engine = engineInternals();
+  const {state} = engine;
   const asked = sources.map((_, k) => needs(k));
   const outer = state.activeTape;
   try {
     const wanted = sources.filter((_, k) => asked[k]);
-    const {value, grads} = withNeeded(everything, () => tf.engine().gradients(forward, wanted, dy, true));
+    const {value, grads} = withNeeded(everything, () =>
+      recordedWithoutZeros(engine, () => tf.engine().gradients(forward, wanted, dy, true)),
+    );
     value.dispose();
     let next = 0;
     return sources.map((source, k) =>
-      asked[k] ? ((grads[next++] as tf.Tensor | undefined) ?? tf.zeros(source.shape)) : undefined,
+      asked[k] ? ((grads[next++] as tf.Tensor | undefined) ?? tf.fill(source.shape, 0)) : undefined,
     );
   } finally {
     state.activeTape = outer;

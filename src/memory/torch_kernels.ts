@@ -47,6 +47,7 @@ export const fusedGradients = {
   BiasTimestepAddGrad: inputs => [float([inputs[0]!.shape[0] ?? 1, channels(inputs[0]!)])],
   ColumnSum: inputs => [float([channels(inputs[0]!)])],
   AdamWStep: () => [float([])],
+  Overwrite: () => [],
   PhiloxNormal: (_, attrs) => [float(attrs.shape as number[])],
   FramesToPixels: (_, attrs) => [float(attrs.shape as number[])],
 } as const satisfies Record<string, (inputs: Inputs, attrs: Attrs) => Inferred[]>;

@@ -12,6 +12,7 @@ export {gelu} from './gelu.ts';
 export {type GroupNormOptions, groupNorm} from './group_norm.ts';
 export {layerNorm} from './layer_norm.ts';
 export {linear} from './linear.ts';
+export {overwrite} from './overwrite.ts';
 export {type DeviceRandomAt, philoxNormal} from './philox_normal.ts';
 export {quickGelu} from './quick_gelu.ts';
 export {silu} from './silu.ts';

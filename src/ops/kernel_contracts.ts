@@ -143,6 +143,8 @@ export interface KernelContracts {
    * Where norm is not finite nothing is written. Output: norm, shape [].
    */
   AdamWStep: {inputs: T[]; attrs: AdamWAttrs; outputs: [norm: T]};
+  /** Writes `value` over the target's, of as many elements, in the storage the target has. No output. */
+  Overwrite: {inputs: [target: T, value: T]; attrs: Record<string, never>; outputs: []};
   /**
    * Standard normals of Philox4x32-10 with Box-Muller in float64, rounded once: the bytes of `normals` in src/random.
    * step: int32, one element, read as uint32; the rest of the position as attributes. Output of shape `shape`.
@@ -183,6 +185,7 @@ export const fusedKernels = {
   BiasTimestepAddGrad: true,
   ColumnSum: true,
   AdamWStep: true,
+  Overwrite: true,
   PhiloxNormal: true,
   FramesToPixels: true,
 } as const satisfies Record<FusedKernelName, true>;

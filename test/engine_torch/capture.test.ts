@@ -73,13 +73,13 @@ async function bothWays(name: EngineName, steps: number) {
     tf.tidy(() => {
       const batch = batchAt(step);
       const {value, grads} = engine.valueAndGrads(() => lossOf(eager, batch), variablesOf(eager));
-      update(eager.slots, grads, optimizer, {step, steps});
+      update(eager.slots, grads, updateOptions(optimizer, {step, steps}));
       eagerLosses.push(value.dataSync()[0]!);
     });
   }
   const captured = engine.capture(({batch, scalars}: {batch: Batch; scalars: tf.Tensor}) => {
     const {value, grads} = engine.valueAndGrads(() => lossOf(replayed, batch), variablesOf(replayed));
-    return {loss: value, norm: update(replayed.slots, grads, optimizer, scalars as tf.Tensor1D)};
+    return {loss: value, norm: update(replayed.slots, grads, scalars as tf.Tensor1D)};
   });
   const losses: number[] = [];
   const counts: number[] = [];

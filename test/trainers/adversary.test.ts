@@ -17,6 +17,7 @@ import {loadRun} from '../../trainers/index.ts';
 import {flicker} from '../../trainers/losses/flicker.ts';
 import {meanGradients} from '../../trainers/optimizer/accumulate.ts';
 import {freezeParent} from '../../trainers/parents/parent.ts';
+import type {Recipe} from '../../trainers/recipe.ts';
 import {train} from '../../trainers/train.ts';
 import {randomBatch} from '../helpers/batches.ts';
 import {finalBytes, type MicroData, type MicroStage, microConfig, microData} from '../helpers/micro_runs.ts';
@@ -44,6 +45,12 @@ const recipeWith = (loss: object) =>
   });
 const norm = (values: ArrayLike<number>) => Math.sqrt(Array.from(values).reduce((sum, value) => sum + value ** 2, 0));
 const value = (scalar: tf.Tensor) => scalar.dataSync()[0]!;
+/** The adversary's adaptive weight over the micro-batches of a step. */
+function weightOf<Inputs extends tf.TensorContainer>({adversary}: Recipe<Inputs>, microBatches: Inputs[]): tf.Scalar {
+  const {weight} = adversary!;
+  if (typeof weight === 'number') throw new Error('The weight is fixed.');
+  return tf.tidy(() => weight.from(microBatches.map(inputs => weight.measure(inputs, engine))));
+}
 
 describe('autoencoder', () => {
   test("the adversary's weight is the ratio of the two gradients at the last layer", async () => {
@@ -60,7 +67,7 @@ describe('autoencoder', () => {
     expect(half[0]! - without[0]!).toBeCloseTo(term[0]! / 2, 5);
     const expected = (0.5 * norm(without)) / (norm(term) + 1e-4);
     const before = tf.memory().numTensors;
-    const weight = recipe.adversary!.weigh([inputs], engine);
+    const weight = weightOf(recipe, [inputs]);
     expect(tf.memory().numTensors).toBe(before + 1);
     expect(value(weight) / expected).toBeCloseTo(1, 3);
     expect(value(recipe.loss(inputs, weight))).not.toBe(value(recipe.loss(inputs)));
@@ -75,7 +82,7 @@ describe('autoencoder', () => {
       noise: tf.slice(all.noise, from, 2),
     }));
     const {adversary, trained} = recipe;
-    const weights = [[all], parts].map(batches => adversary!.weigh(batches, engine));
+    const weights = [[all], parts].map(batches => weightOf(recipe, batches));
     expect(value(weights[1]!) / value(weights[0]!)).toBeCloseTo(1, 5);
     const variables = (of: readonly {variable: tf.Variable}[]) => of.map(({variable}) => variable);
     for (const [of, loss] of [

@@ -10,6 +10,7 @@ import {
   type OptimizerConfig,
   type Slot,
   update,
+  updateOptions,
   withEma,
 } from '../../trainers/optimizer/optimizer.ts';
 
@@ -59,7 +60,7 @@ test('the average is d x average + (1 - d) x weight after each update, and start
   let expected = Array.from(weight.dataSync());
   for (let step = 0; step < 5; step++) {
     const before = slots[0]!.ema.dataSync().slice();
-    update(slots, [tf.tensor2d(values(step + 2, 12), [3, 4])], config, {step, steps: 5}).dispose();
+    update(slots, [tf.tensor2d(values(step + 2, 12), [3, 4])], updateOptions(config, {step, steps: 5})).dispose();
     const decay = Math.min(0.9, (1 + step) / (10 + step));
     const now = weight.dataSync();
     expected = expected.map((_, i) => decay * before[i]! + (1 - decay) * now[i]!);
@@ -74,14 +75,14 @@ test('withEma shows the average and gives back the trained bytes', async () => {
   const seen = await withEma(slots, async () => weight.dataSync().slice());
   expect(seen).toEqual(average);
   expect(weight.dataSync()).toEqual(trained);
-  update(slots, [tf.ones([3, 4])], config, {step: 9, steps: 10}).dispose();
+  update(slots, [tf.ones([3, 4])], updateOptions(config, {step: 9, steps: 10})).dispose();
   expect(weight.dataSync()).not.toEqual(trained);
 });
 
 test('a gradient that is not finite changes nothing', () => {
   const before = [weight, slots[0]!.m, slots[0]!.v, slots[0]!.ema].map(variable => variable.dataSync().slice());
   const bad = tf.tensor2d([...values(1, 11), Number.NaN], [3, 4]);
-  const norm = update(slots, [bad], config, {step: 10, steps: 11});
+  const norm = update(slots, [bad], updateOptions(config, {step: 10, steps: 11}));
   expect(Number.isFinite(norm.dataSync()[0])).toBe(false);
   for (const [i, variable] of [weight, slots[0]!.m, slots[0]!.v, slots[0]!.ema].entries()) {
     expect(variable.dataSync()).toEqual(before[i]);

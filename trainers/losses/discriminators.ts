@@ -3,12 +3,11 @@
 import type {z} from 'zod';
 import type {adversarialSchema, imageDiscriminatorSchema, videoDiscriminatorSchema} from '../../src/config/losses.ts';
 import type {CommonConfig} from '../../src/config/schema.ts';
-import type {Engine} from '../../src/engine/index.ts';
 import type {Block} from '../../src/layers/block.ts';
 import {type AutoencoderKL, PatchDiscriminator, VideoDiscriminator} from '../../src/models/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
 import * as tf from '../../src/tf.ts';
-import {type Adversary, trainedWeights} from '../recipe.ts';
+import {type AdaptiveWeight, type Adversary, trainedWeights} from '../recipe.ts';
 
 /** A network that tells real from made, under its name in files. */
 export interface Discriminator {
@@ -86,8 +85,7 @@ export function makeDiscriminators<Inputs extends tf.TensorContainer>(
       ),
       optimizer: config.optimizer,
       startStep: config.startStep,
-      weigh: (inputs, engine) =>
-        config.adaptive ? adaptiveWeight(engine, opponent, term, inputs, config.weight) : tf.scalar(config.weight),
+      weight: config.adaptive ? adaptiveWeight(opponent, term, config.weight) : config.weight,
 
       /** Hinge: (mean relu(1 - real) + mean relu(1 + made)) / 2. */
       loss(inputs) {
@@ -112,38 +110,37 @@ export function makeDiscriminators<Inputs extends tf.TensorContainer>(
  * weight x |gradient of the reconstruction loss| / (|gradient of the term| + 1e-4), both with respect to the decoder's last
  * layer and of the whole step's batch, the ratio kept within [0, 1e4].
  */
-function adaptiveWeight<Inputs>(
-  engine: Pick<Engine, 'valueAndGrads'>,
+function adaptiveWeight<Inputs extends tf.TensorContainer>(
   {autoencoder, latents, truth, reconstructionLoss}: Opponent<Inputs>,
   term: (reconstruction: tf.Tensor) => tf.Scalar,
-  microBatches: readonly Inputs[],
   weight: number,
-): tf.Scalar {
-  const {lastLayer} = autoencoder;
-  const gradients = microBatches.map(inputs => {
-    const features = tf.tidy(() => autoencoder.decoderFeatures(latents(inputs)));
-    const real = truth(inputs);
-    const frames = real.rank === 5 ? real.shape[1] : undefined;
-    const made = () => tf.reshape(autoencoder.decoderOutput(features, frames), real.shape);
-    const gradientOf = (loss: () => tf.Scalar): tf.Tensor => {
-      const {value, grads} = engine.valueAndGrads(loss, [lastLayer]);
-      value.dispose();
-      return grads[0]!;
-    };
-    const both = [gradientOf(() => reconstructionLoss(made(), real)), gradientOf(() => term(made()))] as const;
-    features.dispose();
-    return both;
-  });
-  const balanced = tf.tidy(() => {
-    const norm = (which: 0 | 1) => {
-      const mean = tf.div(tf.addN(gradients.map(both => both[which])), gradients.length);
-      return tf.sqrt(tf.sum(tf.square(mean)));
-    };
-    const ratio = tf.clipByValue(tf.div(norm(0), tf.add(norm(1), 1e-4)), 0, 1e4);
-    return tf.mul(ratio, weight) as tf.Scalar;
-  });
-  tf.dispose(gradients.flat());
-  return balanced;
+): AdaptiveWeight<Inputs> {
+  return {
+    /** Both gradients, [2, ...last layer]. */
+    measure(inputs, engine) {
+      const features = tf.tidy(() => autoencoder.decoderFeatures(latents(inputs)));
+      const real = truth(inputs);
+      const frames = real.rank === 5 ? real.shape[1] : undefined;
+      const made = () => tf.reshape(autoencoder.decoderOutput(features, frames), real.shape);
+      const gradientOf = (loss: () => tf.Scalar): tf.Tensor => {
+        const {value, grads} = engine.valueAndGrads(loss, [autoencoder.lastLayer]);
+        value.dispose();
+        return grads[0]!;
+      };
+      const both = [gradientOf(() => reconstructionLoss(made(), real)), gradientOf(() => term(made()))];
+      const stacked = tf.stack(both);
+      tf.dispose([features, both]);
+      return stacked;
+    },
+
+    from: measured =>
+      tf.tidy(() => {
+        const [ofLoss, ofTerm] = tf.unstack(tf.div(tf.addN([...measured]), measured.length));
+        const norm = (gradient: tf.Tensor) => tf.sqrt(tf.sum(tf.square(gradient)));
+        const ratio = tf.clipByValue(tf.div(norm(ofLoss!), tf.add(norm(ofTerm!), 1e-4)), 0, 1e4);
+        return tf.mul(ratio, weight) as tf.Scalar;
+      }),
+  };
 }
 
 function sum(terms: tf.Tensor[]): tf.Scalar {

@@ -1,4 +1,5 @@
-// Gradient accumulation: the mean over a step's micro-batches, which is the loss and the gradient of the large batch.
+// Gradient accumulation, one operation at a time: the mean over a step's micro-batches, which is the loss and the gradient of
+// the large batch. step/phase.ts does the same in captured functions; this gives the gradients themselves, to be looked into.
 import type {Engine} from '../../src/engine/index.ts';
 import * as tf from '../../src/tf.ts';
 

@@ -42,12 +42,11 @@ export function makeMomentSlots(trained: readonly TrainedWeight[]): MomentSlot[]
   return trained.map(({spec, variable}) => ({spec, variable, m: zeros(variable.shape), v: zeros(variable.shape)}));
 }
 
-/** One update in place, `at` a step or the `adamWScalars` of its `updateOptions`. Returns the global gradient norm before clipping; if it is not finite, nothing was changed. */
+/** One update in place, with the step's `updateOptions` or a tensor of their `adamWScalars`. Returns the global gradient norm before clipping; if it is not finite, nothing was changed. */
 export function update(
   slots: readonly (MomentSlot | Slot)[],
   gradients: readonly tf.Tensor[],
-  config: OptimizerConfig,
-  at: {step: number; steps: number} | tf.Tensor1D,
+  options: AdamWOptions | tf.Tensor1D,
 ): tf.Scalar {
   const adamW: AdamWSlot[] = slots.map(({variable, m, v, ...rest}, i) => ({
     variable,
@@ -56,7 +55,7 @@ export function update(
     v,
     ...('ema' in rest ? {ema: rest.ema} : {}),
   }));
-  return adamWStep(adamW, 'rank' in at ? at : updateOptions(config, at));
+  return adamWStep(adamW, options);
 }
 
 /** The numbers of the update that turns step `step` into `step + 1`; a captured step takes their `adamWScalars` as a tensor. */

@@ -2,22 +2,21 @@
 // recipe. What is counted is what the torch engine's allocator would report in float32; see docs/engines.md for how near it is.
 import type {VideoBatch} from '../../datasets/index.ts';
 import type {CommonConfig, StageConfig} from '../../src/config/schema.ts';
-import type {Engine} from '../../src/engine/index.ts';
-import {valueAndGrads} from '../../src/engine/value_and_grads.ts';
+import {type Engine, runEachTime, valueAndGrads} from '../../src/engine/index.ts';
 import type {Block} from '../../src/layers/block.ts';
 import {withoutInitialValues} from '../../src/layers/initializers.ts';
 import {withShapesBackend} from '../../src/memory/shapes_backend.ts';
 import {AutoencoderKL, ConditionEncoder, UNet} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
 import {zerosOf} from '../../src/weights/zeros.ts';
-import {meanGradients} from '../optimizer/accumulate.ts';
-import {disposeSlots, type MomentSlot, makeMomentSlots, makeSlots, type Slot, update} from '../optimizer/optimizer.ts';
+import {disposeSlots, type MomentSlot, makeMomentSlots, makeSlots, type Slot} from '../optimizer/optimizer.ts';
 import type {Frozen} from '../parents/frozen.ts';
 import {loadParentShapes} from '../parents/load_run.ts';
 import {parentOf, startOfNothing, takeOf} from '../parents/parent.ts';
 import type {HostModel} from '../parents/parts.ts';
 import type {Recipe} from '../recipe.ts';
 import {recipeOf} from '../stages.ts';
+import {openTrainingStep} from '../step/training_step.ts';
 
 /** Bytes. */
 export interface MemoryEstimate {
@@ -50,7 +49,7 @@ export async function estimateMemory(config: StageConfig, known?: Frozen): Promi
       const optimizer = backend.live - before - weights;
       backend.resetPeak();
       try {
-        await trainOneStep(config, recipe, {slots, adversarySlots}, {valueAndGrads});
+        await trainOneStep(config, recipe, {slots, adversarySlots}, {valueAndGrads, capture: runEachTime});
         const peak = backend.peak - before;
         const trained = [...slots, ...adversarySlots].reduce((sum, {variable}) => sum + variable.size, 0);
         const gradients = 4 * trained;
@@ -102,25 +101,18 @@ function withZeros(frozen: Frozen | undefined): Frozen | undefined {
 /** What the loop does in one step on a batch of black frames, the recipe's adversary taking part; for measuring. */
 export async function trainOneStep(
   config: StageConfig,
-  recipe: Recipe,
-  {slots, adversarySlots}: {slots: readonly Slot[]; adversarySlots: readonly MomentSlot[]},
-  engine: Pick<Engine, 'valueAndGrads'>,
+  given: Recipe,
+  slots: {slots: readonly Slot[]; adversarySlots: readonly MomentSlot[]},
+  engine: Pick<Engine, 'valueAndGrads' | 'capture'>,
 ): Promise<void> {
-  const {accumulate, steps} = config.train;
-  const inputs = Array.from({length: accumulate}, (_, microBatch) =>
+  const recipe = {...given, adversary: given.adversary && {...given.adversary, startStep: 0}};
+  const step = openTrainingStep({config, engine, recipe, ...slots});
+  const inputs = Array.from({length: config.train.accumulate}, (_, microBatch) =>
     tf.tidy(() => recipe.prepare(emptyBatch(config), {step: 0, microBatch})),
   );
-  const weight = recipe.adversary?.weigh(inputs, engine);
-  const variables = slots.map(({variable}) => variable);
-  const {gradients} = await meanGradients(engine, variables, inputs, one => recipe.loss(one, weight));
-  const norm = update(slots, gradients, config.optimizer, {step: 0, steps});
-  const {adversary} = recipe;
-  if (adversary) {
-    const own = adversarySlots.map(({variable}) => variable);
-    const against = await meanGradients(engine, own, inputs, one => adversary.loss(one));
-    tf.dispose([update(adversarySlots, against.gradients, adversary.optimizer, {step: 0, steps}), against.gradients]);
-  }
-  tf.dispose([gradients, norm, inputs, ...(weight ? [weight] : [])]);
+  const {figures, weight} = step.run(0, inputs);
+  tf.dispose([figures, inputs, ...(weight ? [weight] : [])]);
+  step.dispose();
 }
 
 /** A batch of black frames of the configured size. */

@@ -3,7 +3,7 @@
 // captured.
 import {engine, type Tensor, type TensorContainer, Variable} from '@tensorflow/tfjs-core';
 import {native} from './binding.ts';
-import {type Captured, captured, type Recorder} from './captured.ts';
+import {type Captured, CaptureRefused, captured, type Recorder} from './captured.ts';
 import type {TorchBackend, TorchData} from './torch_backend.ts';
 
 interface Capturing {
@@ -17,7 +17,7 @@ let capturing: Capturing | undefined;
 /** Refuses what a captured step may not do, by name. */
 export function refuseUnderCapture(what: string, kind: 'read' | 'upload' | 'host kernel'): void {
   if (!capturing || (kind === 'upload' && capturing.warmingUp)) return;
-  throw new Error(
+  throw new CaptureRefused(
     `${what} is not possible inside a captured step: it makes no ${kind}. Do it before or after the step, or make it an input.`,
   );
 }
@@ -34,15 +34,15 @@ const {assign} = Variable.prototype;
 /** Gives a variable other storage, which only what runs before the recording may do. */
 export function moveVariable(variable: Variable, value: Tensor): void {
   if (capturing?.reads)
-    throw new Error(`${variable.name} shares its values with another tensor and cannot be written in place.`);
+    throw new CaptureRefused(`${variable.name} shares its values with another tensor and cannot be written in place.`);
   assign.call(variable, value);
 }
 
 /** Runs `step` with reads, uploads, host kernels and replaced variables refused. */
 function guarded<T>(step: () => T, warmingUp: boolean): T {
-  if (capturing) throw new Error('A captured step cannot run inside another.');
+  if (capturing) throw new CaptureRefused('A captured step cannot run inside another.');
   Variable.prototype.assign = function (this: Variable) {
-    throw new Error(
+    throw new CaptureRefused(
       `Variable.assign of ${this.name} is not possible inside a captured step: it would move the variable to other storage. Write in place, as AdamWStep does.`,
     );
   };
@@ -87,6 +87,8 @@ const cudaGraphs: NonNullable<Recorder['graphs']> = {
           release: () => addon.graphRelease(id),
         },
       };
+    } catch (error) {
+      throw error instanceof CaptureRefused ? error : new CaptureRefused((error as Error).message, {cause: error});
     } finally {
       if (!recorded) addon.graphAbort();
     }

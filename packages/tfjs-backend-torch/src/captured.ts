@@ -1,9 +1,14 @@
 // A step as one unit of work: the part of `capture` that is the same on every backend. It loads no native code.
 import {dispose, keep, Tensor, type TensorContainer, tidy} from '@tensorflow/tfjs-core';
 
+/** What a step does that no graph can hold, by name. Other errors of the step are not of this kind. */
+export class CaptureRefused extends Error {
+  override name = 'CaptureRefused';
+}
+
 /**
- * A captured step. Its outputs are the step's own: they hold their values until the next call, and the caller does not
- * dispose of them.
+ * A captured step. Its outputs are the step's own, and the caller does not dispose of them. They hold their values until the
+ * next call of this or another captured step: graphs use the same memory one after another.
  */
 export interface Captured<I extends TensorContainer, O extends TensorContainer> {
   (inputs: I): O;
@@ -48,14 +53,14 @@ function mapTensors<C>(container: C, change: (tensor: Tensor) => Tensor): C {
 }
 const describe = (leaf: unknown) => (leaf instanceof Tensor ? `${leaf.dtype}[${leaf.shape}]` : String(leaf));
 
-/** @throws Error naming the input whose shape, type or (where it is not a tensor) value is not that of the first call. */
+/** @throws CaptureRefused naming the input whose shape, type or (where it is not a tensor) value is not that of the first call. */
 function refuseChange(first: [string, string][], inputs: unknown): void {
   const now = leavesOf(inputs);
   for (let i = 0; i < Math.max(first.length, now.length); i++) {
     const [path, was] = first[i] ?? [now[i]![0], 'absent'];
     const is = now[i]?.[0] === path ? describe(now[i]![1]) : 'absent';
     if (is !== was) {
-      throw new Error(
+      throw new CaptureRefused(
         `A captured step was first called with ${path} ${was}, now with ${is}: capture the step anew for each shape and kind of input.`,
       );
     }

@@ -9,7 +9,7 @@ import {type EngineStats, readStats, TorchBackend} from './torch_backend.ts';
 
 export {findBuild, isBuilt} from './built.ts';
 export {capture} from './capture.ts';
-export type {Captured} from './captured.ts';
+export {type Captured, CaptureRefused} from './captured.ts';
 export type {Precision} from './dtypes.ts';
 export {hostKernelNames} from './host_adapter.ts';
 export {type EngineStats, TorchBackend} from './torch_backend.ts';

@@ -120,6 +120,7 @@ import neg from './kernels/Neg.ts';
 import notEqual from './kernels/NotEqual.ts';
 import oneHot from './kernels/OneHot.ts';
 import onesLike from './kernels/OnesLike.ts';
+import overwrite from './kernels/Overwrite.ts';
 import pack from './kernels/Pack.ts';
 import padV2 from './kernels/PadV2.ts';
 import philoxNormal from './kernels/PhiloxNormal.ts';
@@ -283,6 +284,7 @@ export const kernels: readonly KernelConfig[] = [
   notEqual,
   oneHot,
   onesLike,
+  overwrite,
   pack,
   padV2,
   pow,

@@ -1,9 +1,8 @@
 // One AdamW step for all parameters, in place: what is written keeps its storage. Nothing is written where the gradient's
 // norm is not finite.
-import {engine, type TensorInfo, Variable} from '@tensorflow/tfjs-core';
-import {moveVariable} from '../capture.ts';
-import type {TorchBackend} from '../torch_backend.ts';
+import type {TensorInfo} from '@tensorflow/tfjs-core';
 import {kernel} from './kernel.ts';
+import {makeSoleOwner} from './sole_owner.ts';
 
 interface Attrs {
   /** Number of parameters. */
@@ -21,7 +20,7 @@ export default kernel<TensorInfo[], Attrs>('AdamWStep', ({inputs, attrs: {count,
   }
   // Everything but the scalars and the gradients is written.
   inputs.forEach((input, i) => {
-    if (i > 0 && Math.floor((i - 1) / count) !== 1) makeSoleOwner(input, backend);
+    if (i > 0 && Math.floor((i - 1) / count) !== 1) makeSoleOwner('AdamWStep', input, backend);
   });
   const handles = backend.handles(inputs);
   const list = (i: number) => handles.slice(1 + i * count, 1 + (i + 1) * count);
@@ -32,19 +31,3 @@ export default kernel<TensorInfo[], Attrs>('AdamWStep', ({inputs, attrs: {count,
     backend.output(backend.native.adamW(handles[0]!, variables, gradients, m, v, averages, decay), [], 'float32'),
   ];
 });
-
-/** A variable that shares its values with other tensors (tf.clone and tf.variable do not copy) is given its own first. */
-function makeSoleOwner(input: TensorInfo, backend: TorchBackend): void {
-  const data = backend.data(input.dataId);
-  if (data.refCount === 1) return;
-  if (!(input instanceof Variable)) {
-    throw new Error(
-      'AdamWStep: what is written in place must be a variable or a tensor that shares its values with no other.',
-    );
-  }
-  const copy = engine().makeTensorFromTensorInfo(
-    backend.output(backend.native.clone(backend.handle(input)), input.shape, input.dtype),
-  );
-  moveVariable(input, copy);
-  copy.dispose();
-}
