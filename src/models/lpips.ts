@@ -63,7 +63,8 @@ export class Lpips extends Block {
     }
     return tf.tidy(() => {
       const n = a.shape[0];
-      let h: tf.Tensor4D = tf.div(tf.sub(tf.concat([a, b]), tf.tensor1d(shift)), tf.tensor1d(scale));
+      const constant = (name: string, values: number[]) => this.constant(name, () => tf.tensor1d(values));
+      let h: tf.Tensor4D = tf.div(tf.sub(tf.concat([a, b]), constant('shift', shift)), constant('scale', scale));
       const distances = this.stages.map((stage, i) => {
         if (i > 0) h = tf.maxPool(h, 2, 2, 'valid');
         for (const conv of stage) h = tf.relu(conv.forward(h));
