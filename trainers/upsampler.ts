@@ -2,7 +2,7 @@
 // clips (Video LDM, "Temporal Fine-tuning of Super-Resolution Models"). Neither masks nor a prediction scheme: the
 // low-resolution video already says how things move.
 import type {UpsamplerStageConfig} from '../src/config/schema.ts';
-import {diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
+import {diffusionLoss, disposeTables, makeSchedule} from '../src/diffusion/index.ts';
 import {type EncodedConditions, UNet} from '../src/models/index.ts';
 import * as tf from '../src/tf.ts';
 import {heldOutConditions} from './held_out/held_out_conditions.ts';
@@ -60,6 +60,7 @@ export function upsamplerRecipe({config, frozen: maybe, heldOut}: StageContext<U
     dispose() {
       tf.dispose([clips, given]);
       unet.dispose();
+      disposeTables(schedule);
       conditioning?.dispose();
       upsampling.dispose();
     },

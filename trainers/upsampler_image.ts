@@ -1,7 +1,7 @@
 // Stage `upsampler-image`: a diffusion model of high-resolution frames given low-resolution ones that are noised to a level it
 // is told (Video LDM, "Temporal Fine-tuning of Super-Resolution Models"), on pixels, or on latents as the x4 upscaler.
 import type {UpsamplerImageStageConfig} from '../src/config/schema.ts';
-import {diffusionLoss, makeSchedule} from '../src/diffusion/index.ts';
+import {diffusionLoss, disposeTables, makeSchedule} from '../src/diffusion/index.ts';
 import {type ConditionTensors, UNet} from '../src/models/index.ts';
 import * as tf from '../src/tf.ts';
 import {heldOutConditions} from './held_out/held_out_conditions.ts';
@@ -68,6 +68,7 @@ export function upsamplerImageRecipe({
     dispose() {
       tf.dispose([clips, frames, given]);
       unet.dispose();
+      disposeTables(schedule);
       conditioning?.dispose();
       upsampling.dispose();
     },

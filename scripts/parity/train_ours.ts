@@ -2,7 +2,7 @@
 import pino from 'pino';
 import type {VideoBatch} from '../../datasets/index.ts';
 import {stageSchemas} from '../../src/config/schema.ts';
-import {diffusionLoss, makeSchedule} from '../../src/diffusion/index.ts';
+import {diffusionLoss, disposeTables, makeSchedule} from '../../src/diffusion/index.ts';
 import type {Engine} from '../../src/engine/index.ts';
 import {UNet} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
@@ -72,7 +72,10 @@ export async function trainOurs(
         ...{latents, noise, timesteps, schedule, prediction: diffusion.prediction},
       }),
     heldOut: async () => ({}),
-    dispose: () => void unet.dispose(),
+    dispose() {
+      unet.dispose();
+      disposeTables(schedule);
+    },
   };
   const slots = makeSlots(recipe.trained);
   const [losses, gradientNorms]: number[][] = [[], []];

@@ -98,7 +98,7 @@ function alphaSigma(timesteps: tf.Tensor1D, schedule: NoiseSchedule, rank: numbe
   return [pick('alphas'), pick('sigmas')];
 }
 
-// A schedule's tables live on the engine as long as the schedule does: a step must not upload them again.
+// A schedule's tables live on the engine until `disposeTables`: a step must not upload them again.
 const tables = new WeakMap<NoiseSchedule, Map<string, tf.Tensor1D>>();
 
 function table(schedule: NoiseSchedule, name: string, values: () => Float64Array): tf.Tensor1D {
@@ -110,4 +110,10 @@ function table(schedule: NoiseSchedule, name: string, values: () => Float64Array
   const made = tf.keep(tf.tensor1d(Float32Array.from(values()), 'float32'));
   known.set(key, made);
   return made;
+}
+
+/** Frees what the objective keeps on the engine for a schedule; it may be used again. */
+export function disposeTables(schedule: NoiseSchedule): void {
+  tf.dispose([...(tables.get(schedule)?.values() ?? [])]);
+  tables.delete(schedule);
 }

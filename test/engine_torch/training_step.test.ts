@@ -7,6 +7,7 @@ import {writeShapeShards} from '../../scripts/moving_shapes.ts';
 import {stageSchemas} from '../../src/config/schema.ts';
 import {openEngine} from '../../src/engine/index.ts';
 import {Lpips} from '../../src/models/index.ts';
+import * as tf from '../../src/tf.ts';
 import {tensorsToWrite} from '../../src/weights/export_weights.ts';
 import {writeSafetensors} from '../../src/weights/safetensors.ts';
 import {train} from '../../trainers/train.ts';
@@ -59,9 +60,11 @@ describe.skipIf(!isBuilt())('a stage on the torch engine', () => {
       ...microConfig(stage, data, {root: runsIn(root), parents: runsIn('auto'), engine: 'torch', steps: STEPS}),
       ...options,
     } as {train?: object};
+    const before = tf.memory().numTensors;
     await train(stageSchemas[stage].parse({...config, train: {steps: STEPS, ...config.train, capture}}), {
       logStyle: 'json',
     });
+    expect(tf.memory().numTensors, 'tensors left behind').toBe(before);
     return finalBytes(path.join(runsIn(root), stage));
   };
 

@@ -3,7 +3,7 @@
 import type {VideoBatch} from '../../datasets/index.ts';
 import type {ObjectiveSection} from '../../src/config/objective.ts';
 import type {CommonConfig} from '../../src/config/schema.ts';
-import {type Denoise, diffusionLoss, makeSchedule} from '../../src/diffusion/index.ts';
+import {type Denoise, diffusionLoss, disposeTables, makeSchedule} from '../../src/diffusion/index.ts';
 import type {UNet} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
 import {type HeldOutLoss, type HeldOutOptions, heldOutLoss} from '../held_out/held_out_loss.ts';
@@ -60,6 +60,9 @@ export function openLatentDiffusion(
 
     preview: (unet, options) => previewSamples({unet, schedule, prediction}, autoencoder, frozen.scaleFactor, options),
 
-    dispose: () => autoencoder.dispose(),
+    dispose() {
+      disposeTables(schedule);
+      autoencoder.dispose();
+    },
   };
 }

@@ -4,6 +4,7 @@ import type {VideoBatch} from '../../datasets/index.ts';
 import type {CommonConfig} from '../../src/config/schema.ts';
 import {
   type Denoise,
+  disposeTables,
   lowResolutionCondition,
   makeSchedule,
   type NoiseSchedule,
@@ -100,7 +101,10 @@ export function openUpsampling(
       }),
 
     decode: made => (latent ? tf.tidy(() => latent.autoencoder.decode(latentsToRaw(made, latent.scaleFactor))) : made),
-    dispose: () => void latent?.autoencoder.dispose(),
+    dispose() {
+      disposeTables(schedule);
+      latent?.autoencoder.dispose();
+    },
   };
 }
 
