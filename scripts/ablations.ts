@@ -40,8 +40,8 @@ if (isWanted('decoder-image-only')) {
 if (isWanted('upsampler-image-only')) {
   train('upsampler-image-only');
   await openEngine('auto');
-  flickers.push(flickerOf('upsampler', await upsampledFigures(path.join(pipeline, 'upsampler'), 'video', {})));
-  const alone = await upsampledFigures(path.join(ablations, 'upsampler-image-only'), 'image', {});
+  flickers.push(flickerOf('upsampler', await upsampledFigures(path.join(pipeline, 'upsampler'), 'video')));
+  const alone = await upsampledFigures(path.join(ablations, 'upsampler-image-only'), 'image');
   flickers.push(flickerOf('upsampler, image only', alone));
 }
 if (flickers.length > 0) console.log(`\n${table(['', 'flicker', 'spatial error'], flickers)}`);

@@ -1,6 +1,7 @@
 // What layers over time are worth in the decoder and in the upsampler: flicker and spatial error of held-out clips, beside
 // the same network trained equally long without them.
 import path from 'node:path';
+import {loadPipeline, type Sampling} from '../src/config/pipeline.ts';
 import {makeSchedule} from '../src/diffusion/index.ts';
 import {type EngineName, openEngine} from '../src/engine/index.ts';
 import {UNet} from '../src/models/index.ts';
@@ -37,8 +38,14 @@ export interface FlickerOptions {
   readonly seed?: number | undefined;
   /** More arguments of `video-ldm train`. */
   readonly passedOn?: readonly string[];
-  /** DDIM steps of an upsampled clip. */
-  readonly samplerSteps?: number;
+}
+
+/** How held-out clips are upsampled: as `video-ldm sample` does with the tiny pipeline. */
+export type UpsamplingOptions = Pick<Sampling, 'sampler' | 'steps' | 'noiseLevel'>;
+
+export function pipelineUpsampling(): UpsamplingOptions {
+  const {sampler, steps, upsampleSteps, noiseLevel} = loadPipeline('configs/pipeline/pipeline.yaml').sampling;
+  return {sampler, steps: upsampleSteps ?? steps, noiseLevel};
 }
 
 /** The bounds that are to be reached: flicker at least 10 % lower, error at most 2 % higher. */
@@ -77,16 +84,19 @@ export async function compareFlicker(stage: FlickerStage, options: FlickerOption
   run(control, path.join(configs, 'controls', 'upsampler.yaml'), from('upsampler-image'));
   await openEngine(engine);
   return {
-    withLayers: await upsampledFigures(path.join(root, own), 'video', options),
-    without: await upsampledFigures(path.join(root, control), 'image', options),
+    withLayers: await upsampledFigures(path.join(root, own), 'video'),
+    without: await upsampledFigures(path.join(root, control), 'image'),
   };
 }
 
-/** Of held-out clips, upsampled: flicker and spatial error of a finished upsampler. */
+/**
+ * Of held-out clips, upsampled: flicker and spatial error of a finished upsampler. Both modes start from the same noise and
+ * are given the same noised low-resolution frames; every frame has noise of its own.
+ */
 export async function upsampledFigures(
   folder: string,
   mode: 'video' | 'image',
-  {samplerSteps: steps = 10}: Pick<FlickerOptions, 'samplerSteps'>,
+  {sampler, steps, noiseLevel}: UpsamplingOptions = pipelineUpsampling(),
 ): Promise<FlickerFigures> {
   const {unet: part, diffusion, config, ...rest} = await loadRun(folder);
   if (!part || !diffusion) throw new Error(`${folder} has no UNet.`);
@@ -96,8 +106,8 @@ export async function upsampledFigures(
   const clips = await heldOutBatches(config);
   let [changed, error] = [0, 0];
   for (const [index, clip] of clips.entries()) {
-    const condition = upsampling.heldOutCondition(clip, index);
-    const made = await upsampleClip(upsampler, condition, {mode, steps, seed: 0, index});
+    const condition = upsampling.heldOutCondition(clip, index, noiseLevel);
+    const made = await upsampleClip(upsampler, condition, {mode, sampler, steps, seed: 0, index});
     const truth = clipPixels(clip);
     const figures = tf.tidy(() => [flicker(made, truth)!, tf.mean(tf.abs(tf.sub(made, truth)))]);
     const [a = 0, b = 0] = await Promise.all(figures.map(async figure => (await figure.data())[0]!));

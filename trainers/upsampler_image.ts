@@ -32,7 +32,7 @@ export function upsamplerImageRecipe({
   const conditioning = openConditioning(parts.conditions, {seed, train: true});
   const clips = heldOut.map(upsampling.encode);
   const frames = tf.tidy(() => clips.map(clip => tf.reshape(clip, [clip.shape[1], 1, ...clip.shape.slice(2)])));
-  const given = heldOut.map(upsampling.heldOutCondition);
+  const given = heldOut.map((clip, i) => upsampling.heldOutCondition(clip, i));
   const known = heldOutConditions(conditioning, heldOut, 'images');
   const set = {clips: frames, seed, quantiles: config.heldOut.timesteps};
 

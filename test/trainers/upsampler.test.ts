@@ -143,6 +143,19 @@ describe('runs', () => {
     expect(tf.memory().numTensors).toBe(before + 2);
   });
 
+  test('a held-out condition is noised to the level asked for', async () => {
+    const {unet: _unet, diffusion: _diffusion, ...run} = await loadRun(path.join(root, 'upsampler'));
+    const upsampling = openUpsampling(run, {data: {size: [24, 32]} as never});
+    const clip = randomBatch([1, 4, 24, 32]);
+    const distance = (level: number) => {
+      const [clean, noised] = [0, level].map(at => upsampling.heldOutCondition(clip, 0, at));
+      expect([...noised!.levels.dataSync()]).toEqual([level]);
+      return tf.tidy(() => tf.mean(tf.abs(tf.sub(noised!.low, clean!.low))).dataSync()[0]!);
+    };
+    expect(distance(60)).toBeGreaterThan(1.5 * distance(20));
+    upsampling.dispose();
+  });
+
   test(
     'on latents: four channels and the low-resolution RGB, the scale factor measured, previews written',
     async () => {

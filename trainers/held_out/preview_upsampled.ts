@@ -1,7 +1,7 @@
 // Upsampled held-out clips: while training, and for figures of how they flicker.
 import type {Frames, VideoBatch} from '../../datasets/index.ts';
 import type {CommonConfig} from '../../src/config/schema.ts';
-import {type NoiseSchedule, type Prediction, samplers} from '../../src/diffusion/index.ts';
+import {type NoiseSchedule, type Prediction, type SamplerName, samplers} from '../../src/diffusion/index.ts';
 import {type EncodedConditions, pixelsToFrames, type UNet} from '../../src/models/index.ts';
 import {windowNoise} from '../../src/sampling/index.ts';
 import * as tf from '../../src/tf.ts';
@@ -17,20 +17,27 @@ export interface Upsampler {
   readonly upsampling: Upsampling;
 }
 
-/** Pixels [1,T,H,W,3] made of a condition by DDIM: all frames together, or each alone. The same noise in both modes. */
+/** Pixels [1,T,H,W,3] made of a condition: all frames together, or each alone. The same noise in both modes. */
 export async function upsampleClip(
   {unet, schedule, prediction, upsampling}: Upsampler,
   condition: Condition,
-  options: {mode: 'video' | 'image'; steps: number; seed: number; index: number; conditions?: EncodedConditions},
+  options: {
+    mode: 'video' | 'image';
+    sampler?: SamplerName;
+    steps: number;
+    seed: number;
+    index: number;
+    conditions?: EncodedConditions;
+  },
 ): Promise<tf.Tensor5D> {
-  const {mode, steps, seed, index, conditions} = options;
+  const {mode, sampler = 'ddim', steps, seed, index, conditions} = options;
   const [, t, h, w] = condition.low.shape;
   const frame = [h, w, unet.config.outChannels];
   const clipNoise = windowNoise({seed, index, part: 'upsampler', window: 0}, [t, ...frame]);
   const noise = mode === 'image' ? tf.reshape(clipNoise, [t, 1, ...frame]) : clipNoise;
   const given = mode === 'image' ? ofImages(condition) : condition;
   const denoise = upsamplerDenoise(unet, given, mode, conditions);
-  const sampled = await samplers.ddim({denoise, schedule, prediction, noise, steps});
+  const sampled = await samplers[sampler]({denoise, schedule, prediction, noise, steps});
   const pixels = tf.tidy(() =>
     upsampling.decode(tf.reshape(sampled, [1, t, ...frame] as [1, number, ...[number, number, number]])),
   );

@@ -32,8 +32,8 @@ export interface Upsampling {
   draw(batch: VideoBatch, schedule: NoiseSchedule, random: StepRandom, framesAre: 'clip' | 'images'): UpsamplingInputs;
   /** What a held-out clip is to be made into, [1,T,h,w,C]. */
   encode(batch: VideoBatch): tf.Tensor5D;
-  /** The condition of held-out clip `i`, always the same. */
-  heldOutCondition(batch: VideoBatch, i: number): Condition;
+  /** The condition of held-out clip `i`, always the same; `level`: absent, what upscalers are usually run with. */
+  heldOutCondition(batch: VideoBatch, i: number, level?: number): Condition;
   /** What the UNet gives -> pixels [B,T,H,W,3]. */
   decode(made: tf.Tensor5D): tf.Tensor5D;
   dispose(): void;
@@ -90,10 +90,10 @@ export function openUpsampling(
 
     encode: batch => encode(batch),
 
-    heldOutCondition: (batch, i) =>
+    heldOutCondition: (batch, i, wanted = USUAL_LEVEL) =>
       tf.tidy(() => {
         const [b] = batch.shape;
-        const level = Math.min(USUAL_LEVEL, upsampling.maxNoiseLevel);
+        const level = Math.min(wanted, upsampling.maxNoiseLevel);
         const levels = tf.tensor1d(new Array<number>(b).fill(level), 'int32');
         // Steps beyond any run's.
         const low = conditionOf(clipPixels(batch), levels, {seed: 0, stream: 'noiseAugment', step: 2 ** 31 + i});
