@@ -16,8 +16,9 @@ interface TorchPackage {
 /** What is built, or one sentence why nothing is. Loads no native code. */
 export async function torchBuild(): Promise<{version: string; device: string} | {why: string}> {
   try {
-    const {findBuild} = await import('tfjs-backend-torch/built');
+    const {findBuild, STALE} = await import('tfjs-backend-torch/built');
     const build = findBuild();
+    if (build?.stale) return {why: STALE};
     return build ?? {why: `not built: ${HOW}`};
   } catch (error) {
     return {why: `not built: ${HOW} (${firstLine(error)})`};

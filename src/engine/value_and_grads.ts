@@ -28,7 +28,9 @@ function record(engine: EngineInternals, tracked: Set<number>, loss: () => tf.Sc
   };
   // A gradient taken inside the loss (a penalty on it) differentiates by tensors that need not be tracked: record all of it.
   const nested = () => engine.state.gradientDepth > 1;
-  const {addTapeNode, getTensorsForGradient} = engine;
+  const {addTapeNode, getTensorsForGradient, clone} = engine;
+  engine.clone = x =>
+    nested() || x.dtype === 'complex64' || x.dtype === 'string' ? clone.call(engine, x) : shared(engine, x);
   engine.getTensorsForGradient = (kernelName, inputs, outputs) =>
     nested() || isLive(inputs) ? getTensorsForGradient.call(engine, kernelName, inputs, outputs) : [];
   engine.addTapeNode = (kernelName, inputs, outputs, gradient, saved, attrs) => {
@@ -48,7 +50,14 @@ function record(engine: EngineInternals, tracked: Set<number>, loss: () => tf.Sc
     engine.endTape();
     engine.addTapeNode = addTapeNode;
     engine.getTensorsForGradient = getTensorsForGradient;
+    engine.clone = clone;
   }
+}
+
+/** x's data under a tensor of its own: what is saved is not differentiated, so it needs neither a kernel nor the tape. */
+function shared(engine: EngineInternals, {dataId, shape, dtype}: tf.Tensor): tf.Tensor {
+  engine.backend.incRef(dataId);
+  return engine.makeTensorFromTensorInfo({dataId, shape, dtype});
 }
 
 function backpropagate(

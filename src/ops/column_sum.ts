@@ -4,9 +4,8 @@ import {hasKernel, runFused} from './fused.ts';
 
 /** x [..., C] -> [C]. Meant for gradients: not differentiable where the backend has the kernel. */
 export function columnSum(x: tf.Tensor): tf.Tensor1D {
-  const rows = tf.reshape(x, [-1, x.shape[x.rank - 1]!]);
-  if (hasKernel('ColumnSum')) return runFused('ColumnSum', [rows], {})[0] as tf.Tensor1D;
-  return tf.sum(rows, 0);
+  if (hasKernel('ColumnSum')) return runFused('ColumnSum', [x], {})[0] as tf.Tensor1D;
+  return tf.sum(tf.reshape(x, [-1, x.shape[x.rank - 1]!]), 0);
 }
 
 /** x [N, ..., C] -> [N, C]: sums over the axes between. Meant for gradients. */

@@ -130,7 +130,13 @@ export interface KernelContracts {
   BiasTimestepAdd: {inputs: [x: T, embedding: T, bias?: T]; attrs: Record<string, never>; outputs: [y: T]};
   /** dy [N, ..., C] -> dembedding [N, C], sums over the axes between (dbias is its sum over N). */
   BiasTimestepAddGrad: {inputs: [dy: T]; attrs: Record<string, never>; outputs: [dembedding: T]};
-  /** x [rows, C] -> [C]: the gradient of a bias. */
+  /** x [..., in], kernel [in, out], bias [out] -> y [..., out] = x kernel + bias. */
+  FusedLinear: {inputs: [x: T, kernel: T, bias?: T]; attrs: Record<string, never>; outputs: [y: T]};
+  /** dy [..., out] kernel^T -> dx [..., in]. */
+  FusedLinearInputGrad: {inputs: [dy: T, kernel: T]; attrs: Record<string, never>; outputs: [dx: T]};
+  /** x^T dy over all rows -> dkernel [in, out]. */
+  FusedLinearKernelGrad: {inputs: [x: T, dy: T]; attrs: Record<string, never>; outputs: [dkernel: T]};
+  /** x [..., C] -> [C]: the gradient of a bias. */
   ColumnSum: {inputs: [x: T]; attrs: Record<string, never>; outputs: [sums: T]};
   /**
    * One AdamW step for all parameters, in place. Inputs: `scalars` [10] in the order of `adamWScalarNames`, then P variables,
@@ -183,6 +189,9 @@ export const fusedKernels = {
   AlphaMixGrad: true,
   BiasTimestepAdd: true,
   BiasTimestepAddGrad: true,
+  FusedLinear: true,
+  FusedLinearInputGrad: true,
+  FusedLinearKernelGrad: true,
   ColumnSum: true,
   AdamWStep: true,
   Overwrite: true,

@@ -1,8 +1,8 @@
-// x W + b over the last axis. One standard kernel forward (_FusedMatMul); the gradient computes only what is asked for, which
-// tf.fused.matMul's does not.
+// x W + b over the last axis: kernels FusedLinear and its two gradients, or one standard kernel forward (_FusedMatMul). The
+// gradient computes only what is asked for, which tf.fused.matMul's does not.
 import * as tf from '../tf.ts';
 import {columnSum} from './column_sum.ts';
-import {bilinearOp} from './fused.ts';
+import {bilinearOp, hasKernel, runFused} from './fused.ts';
 
 /** x [..., in], kernel [in, out], bias [out] -> [..., out]. */
 export function linear(x: tf.Tensor, kernel: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
@@ -10,12 +10,23 @@ export function linear(x: tf.Tensor, kernel: tf.Tensor, bias?: tf.Tensor): tf.Te
   if (kernel.rank !== 2 || x.shape[x.rank - 1] !== inputs) {
     throw new Error(`linear: kernel [in, out] over x [..., in], got [${kernel.shape}] and [${x.shape}].`);
   }
+  if (hasKernel('FusedLinear')) return inOne(bias ? [x, kernel, bias] : [x, kernel], {});
   const rows = tf.reshape(x, [-1, inputs]);
-  const y = run(bias ? [rows, kernel, bias] : [rows, kernel], {});
+  const y = overRows(bias ? [rows, kernel, bias] : [rows, kernel], {});
   return tf.reshape(y, [...x.shape.slice(0, -1), outputs]);
 }
 
-const run = bilinearOp<Record<string, never>>({
+const inOne = bilinearOp<Record<string, never>>({
+  name: 'linear',
+  plain: inputs => runFused('FusedLinear', inputs, {}),
+  gradient: ({dy, inputs: [x, kernel]}) => [
+    () => runFused('FusedLinearInputGrad', [dy, kernel!], {})[0]!,
+    () => runFused('FusedLinearKernelGrad', [x!, dy], {})[0]!,
+    () => columnSum(dy),
+  ],
+});
+
+const overRows = bilinearOp<Record<string, never>>({
   name: 'linear',
   plain: ([x, kernel, bias]) => [
     bias

@@ -27,6 +27,10 @@ export interface EngineInternals {
   startTape(): void;
   endTape(): void;
   addTapeNode: AddTapeNode;
+  /** Makes what TensorFlow.js saves for a gradient: a kernel call and a node on the tape for each tensor. */
+  clone(x: tf.Tensor): tf.Tensor;
+  backend: tf.KernelBackend;
+  makeTensorFromTensorInfo(info: tf.TensorInfo): tf.Tensor;
   getTensorsForGradient: (kernelName: string, inputs: TapeNode['inputs'], outputs: tf.Tensor[]) => tf.Tensor[];
   runKernel(name: string, inputs: tf.Tensor[], attrs: object): tf.Tensor | tf.Tensor[];
   runKernelFunc(call: {

@@ -1,5 +1,8 @@
 // The engine interface on cpu and wasm: choice, gradients equal to TensorFlow.js's own, updates in place, nothing leaked, the
 // same bytes from the same inputs.
+import {spawnSync} from 'node:child_process';
+import {mkdirSync, rmSync, writeFileSync} from 'node:fs';
+import path from 'node:path';
 import {beforeAll, describe, expect, test} from 'vitest';
 import {type Engine, type EngineName, engineTable, openEngine} from '../../src/engine/index.ts';
 import * as ops from '../../src/ops/index.ts';
@@ -21,6 +24,28 @@ test('auto says why it passed over the engines before the one it took', async ()
   expect(engine.passedOver.map(({engine}) => engine)).toEqual(order.slice(0, order.indexOf(engine.name)));
   for (const {why} of engine.passedOver) expect(why).toMatch(/not available|did not load/);
   expect(engine.describe()).toMatchObject({engine: engine.name, threads: engine.threads});
+});
+
+test('auto passes over a torch build from other sources, and says what to run', () => {
+  const build = path.join('packages', 'tfjs-backend-torch', 'build', `stale-auto-${process.pid}`);
+  mkdirSync(build, {recursive: true});
+  try {
+    writeFileSync(path.join(build, 'tfjs_torch.node'), '');
+    writeFileSync(path.join(build, 'build.json'), '{"version": "0.0.1", "device": "cpu", "sources": "other"}');
+    const program = `const {openEngine} = await import('./src/engine/index.ts');
+      console.log(JSON.stringify((await openEngine('auto')).passedOver));`;
+    const {stdout} = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+      env: {...process.env, TFJS_TORCH_BUILD: path.basename(build)},
+      encoding: 'utf8',
+    });
+    const [{engine, why}] = JSON.parse(stdout.split('\n').find(line => line.startsWith('['))!);
+    expect([engine, why]).toEqual([
+      'torch',
+      expect.stringMatching(/built from other sources: run "npm run build:torch"/),
+    ]);
+  } finally {
+    rmSync(build, {recursive: true, force: true});
+  }
 });
 
 test('wasm refuses bf16 with a sentence', async () => {

@@ -23,6 +23,11 @@ const cases: Record<string, Case> = {
     [[1, 33, 40, 24], [24], [24]],
     (x, g, b) => ops.groupNorm(x!, g!, b!, {groups: 8, epsilon, silu: true}),
   ],
+  'groupNorm of several small examples, each in one go': [
+    [[5, 7, 11, 12], [12], [12], [5, 12], [5, 12]],
+    (x, g, b, scale, shift) =>
+      ops.groupNorm(x!, g!, b!, {groups: 4, epsilon, silu: true, scaleShift: {scale: scale!, shift: shift!}}),
+  ],
   'groupNorm of values far from zero': [
     [[1, 9, 9, 8], [8], [8]],
     (x, g, b) => ops.groupNorm(tf.add(tf.mul(x!, 0.1), 50), g!, b!, {groups: 2, epsilon}),
@@ -38,6 +43,14 @@ const cases: Record<string, Case> = {
       [2, 5, 8],
       [2, 5, 8],
       [2, 5, 8],
+    ],
+    (q, k, v) => ops.attention(q!, k!, v!, {heads: 2}),
+  ],
+  'attention, self, more tokens than its short loops take': [
+    [
+      [2, 40, 8],
+      [2, 40, 8],
+      [2, 40, 8],
     ],
     (q, k, v) => ops.attention(q!, k!, v!, {heads: 2}),
   ],
@@ -84,12 +97,23 @@ const cases: Record<string, Case> = {
     [[2, 3, 4, 5, 6], [2, 3, 4, 5, 6], [3]],
     (s, t, a) => ops.alphaMix(s!, t!, a as tf.Tensor1D, {switched: true}),
   ],
+  'alphaMix per frame, more values than a block': [
+    [[2, 3, 30, 31, 7], [2, 3, 30, 31, 7], [3]],
+    (s, t, a) => ops.alphaMix(s!, t!, a as tf.Tensor1D),
+  ],
   addPerSample: [
     [
       [2, 3, 4, 6],
       [2, 6],
     ],
     (x, e) => ops.addPerSample(x!, e!),
+  ],
+  linear: [
+    [
+      [2, 3, 4, 7],
+      [7, 5],
+    ],
+    (x, k) => ops.linear(x!, k!),
   ],
   'linear with bias': [[[2, 3, 4], [4, 5], [5]], (x, k, b) => ops.linear(x!, k!, b!)],
   'conv2d with stride and bias': [
@@ -155,6 +179,13 @@ describe.skipIf(!isBuilt())('torch engine (needs the addon: npm run build:torch)
       expect(difference(grad, reference.grads[i]!), `gradient ${i}`).toBeLessThan(1e-4);
     });
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('alphaMix is exactly the spatial branch where its share is 1, be the other infinite', () => {
+    tf.tidy(() => {
+      const [spatial, temporal] = [tf.ones([1, 2, 3, 3, 4]), tf.fill([1, 2, 3, 3, 4], Number.POSITIVE_INFINITY)];
+      expect(Array.from(ops.alphaMix(spatial, temporal, tf.scalar(100)).dataSync())).toEqual(Array(72).fill(1));
+    });
   });
 
   test('philoxNormal gives the bytes of src/random, from any offset', () => {

@@ -6,6 +6,7 @@ import {createRequire} from 'node:module';
 import {availableParallelism} from 'node:os';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {nativeSourcesHash} from './native_sources.mjs';
 
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(import.meta.url);
@@ -36,6 +37,8 @@ const outDir = join(packageRoot, 'build', `torch-${torch.version}-${device}`);
 console.log(`libtorch ${torch.version} (${torch.from}) in ${torch.lib}, for ${device}, into ${outDir}`);
 
 const started = Date.now();
+// Taken before compiling: sources that change meanwhile make the build stale.
+const sources = nativeSourcesHash(packageRoot);
 const newer = Number(torch.version.split('.')[0]) >= 2;
 run('cmake', [
   '-S',
@@ -53,7 +56,7 @@ run('cmake', [
 run('cmake', ['--build', outDir, '--parallel', String(availableParallelism())]);
 writeFileSync(
   join(outDir, 'build.json'),
-  `${JSON.stringify({version: torch.version, device, lib: torch.lib, from: torch.from}, null, 1)}\n`,
+  `${JSON.stringify({version: torch.version, device, lib: torch.lib, from: torch.from, sources}, null, 1)}\n`,
 );
 console.log(`Built ${join(outDir, 'tfjs_torch.node')} in ${((Date.now() - started) / 1000).toFixed(0)} s.`);
 

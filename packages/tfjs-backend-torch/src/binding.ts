@@ -1,7 +1,7 @@
 // The addon's interface, typed: the only file that loads it. native/ops has one C++ function per entry.
 import {createRequire} from 'node:module';
 import {availableParallelism} from 'node:os';
-import {type Build, findBuilds} from './built.ts';
+import {type Build, findBuilds, STALE} from './built.ts';
 
 /** Names one libtorch tensor. */
 export type Handle = number;
@@ -110,6 +110,9 @@ export interface Native extends Unary, Binary, Reduce {
   // matmul.cc
   matmul(a: Handle, b: Handle, transposeA: boolean, transposeB: boolean): Handle;
   fusedMatmul(a: Handle, b: Handle, transposeA: boolean, transposeB: boolean, bias: Maybe, ...rest: Epilogue): Handle;
+  linear(x: Handle, kernel: Handle, bias: Maybe): Handle;
+  linearInputGrad(dy: Handle, kernel: Handle): Handle;
+  linearKernelGrad(x: Handle, dy: Handle): Handle;
   einsum(equation: string, operands: readonly Handle[]): Handle;
   // conv.cc
   conv(x: Handle, filter: Handle, ...rest: [...Windows, channelsLast: boolean]): Handle;
@@ -274,6 +277,10 @@ export function load(): Loaded {
   process.env.OMP_WAIT_POLICY ??= 'passive';
   const failures: string[] = [];
   for (const build of builds) {
+    if (build.stale) {
+      failures.push(`${build.path} was ${STALE}`);
+      continue;
+    }
     try {
       const addon = createRequire(import.meta.url)(build.path) as Native;
       setDefaultThreads(addon);
@@ -283,7 +290,9 @@ export function load(): Loaded {
       failures.push(`${build.path} does not load (${(error as Error).message})`);
     }
   }
-  throw new Error(`tfjs-backend-torch: ${failures.join('; ')}. Build it again for the libtorch that is installed.`);
+  throw new Error(
+    `tfjs-backend-torch: ${failures.join('; ')}. Build it again from these sources, for the libtorch that is installed.`,
+  );
 }
 
 function setDefaultThreads(addon: Native): void {

@@ -2,8 +2,9 @@
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {nativeSourcesHash} from '../scripts/native_sources.mjs';
 
-const buildRoot = join(dirname(fileURLToPath(import.meta.url)), '..', 'build');
+const ownRoot = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 export interface Build {
   /** The addon's file. */
@@ -12,14 +13,21 @@ export interface Build {
   version: string;
   /** What it was built for: 'cpu' or 'cuda'. */
   device: string;
+  /** Whether it was compiled from other sources than those beside it; it is then refused. */
+  stale: boolean;
 }
+
+/** Why a stale build is refused, and what to do. */
+export const STALE = 'built from other sources: run "npm run build:torch"';
 
 /**
  * What is built, in the order in which it is tried: the folder that the environment variable TFJS_TORCH_BUILD names, or
- * else CUDA builds before CPU builds and a newer libtorch before an older one.
+ * else builds from the sources at hand before stale ones, CUDA builds before CPU builds and a newer libtorch before an older.
  */
-export function findBuilds(): Build[] {
+export function findBuilds(packageRoot: string = ownRoot): Build[] {
+  const buildRoot = join(packageRoot, 'build');
   if (!existsSync(buildRoot)) return [];
+  const hash = nativeSourcesHash(packageRoot);
   const wanted = process.env.TFJS_TORCH_BUILD;
   const builds: Build[] = [];
   for (const folder of readdirSync(buildRoot)) {
@@ -27,11 +35,17 @@ export function findBuilds(): Build[] {
     const path = join(buildRoot, folder, 'tfjs_torch.node');
     const about = join(buildRoot, folder, 'build.json');
     if (!existsSync(path) || !existsSync(about)) continue;
-    const {version, device} = JSON.parse(readFileSync(about, 'utf8')) as {version: string; device: string};
-    builds.push({path, version, device});
+    const {version, device, sources} = JSON.parse(readFileSync(about, 'utf8')) as {
+      version: string;
+      device: string;
+      sources?: string;
+    };
+    builds.push({path, version, device, stale: hash !== undefined && sources !== hash});
   }
-  const rank = ({version, device}: Build) =>
-    (device === 'cuda' ? 1e9 : 0) + version.split('.').reduce((sum, part) => sum * 1000 + Number.parseInt(part, 10), 0);
+  const rank = ({version, device, stale}: Build) =>
+    (stale ? -1e12 : 0) +
+    (device === 'cuda' ? 1e9 : 0) +
+    version.split('.').reduce((sum, part) => sum * 1000 + Number.parseInt(part, 10), 0);
   return builds.sort((a, b) => rank(b) - rank(a));
 }
 
@@ -40,7 +54,7 @@ export function findBuild(): Build | undefined {
   return findBuilds()[0];
 }
 
-/** Whether the addon has been built, by `npm run build:torch` or scripts/build.mjs. */
+/** Whether the addon has been built, by `npm run build:torch` or scripts/build.mjs; it may be stale. */
 export function isBuilt(): boolean {
   return findBuild() !== undefined;
 }

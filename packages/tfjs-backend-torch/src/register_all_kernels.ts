@@ -79,6 +79,9 @@ import fusedGroupNorm from './kernels/FusedGroupNorm.ts';
 import fusedGroupNormGrad from './kernels/FusedGroupNormGrad.ts';
 import fusedLayerNorm from './kernels/FusedLayerNorm.ts';
 import fusedLayerNormGrad from './kernels/FusedLayerNormGrad.ts';
+import fusedLinear from './kernels/FusedLinear.ts';
+import fusedLinearInputGrad from './kernels/FusedLinearInputGrad.ts';
+import fusedLinearKernelGrad from './kernels/FusedLinearKernelGrad.ts';
 import gatherNd from './kernels/GatherNd.ts';
 import gatherV2 from './kernels/GatherV2.ts';
 import geglu from './kernels/Geglu.ts';
@@ -353,6 +356,9 @@ export const kernels: readonly KernelConfig[] = [
   alphaMixGrad,
   biasTimestepAdd,
   biasTimestepAddGrad,
+  fusedLinear,
+  fusedLinearInputGrad,
+  fusedLinearKernelGrad,
   columnSum,
   framesToPixels,
   philoxNormal,

@@ -1,5 +1,6 @@
 // Three passes forward (mean, variance, result), two backward. Sums run over blocks of rows in float32 and over blocks in
-// float64, in an order that does not depend on the number of threads.
+// float64, in an order that does not depend on the number of threads. Examples that fit a core's cache go through all passes
+// one after the other, each on one thread; larger ones are split.
 #include "group_norm.h"
 
 #include <algorithm>
@@ -12,6 +13,7 @@ namespace tfjs_torch {
 namespace {
 
 constexpr int64_t blockRows = 64;
+constexpr int64_t cached = int64_t{1} << 18;  // values of an example that stays in a core's cache from pass to pass
 using Doubles = std::vector<double>;
 using Floats = std::vector<float>;
 
@@ -63,156 +65,169 @@ TFJS_VECTOR void finishRows(float* dx, const float* x, int64_t rows, int64_t cha
   }
 }
 
-// Blocks of rows are dealt out in at most 16 chunks per example, whatever the number of threads.
+TFJS_VECTOR void addTo(double* target, const float* values, int64_t count) {
+  for (int64_t i = 0; i < count; i++) target[i] += values[i];
+}
+
+// The rows of one example in chunks of whole blocks, dealt out to threads where there is more than one.
 struct Chunks {
   GroupNormShape shape;
-  int64_t perExample, rowsEach;
+  int64_t count, rowsEach;
   explicit Chunks(GroupNormShape s) : shape(s) {
     const int64_t blocks = (s.rows + blockRows - 1) / blockRows;
-    perExample = std::max<int64_t>(1, std::min<int64_t>(16, blocks));
-    rowsEach = (blocks + perExample - 1) / perExample * blockRows;
+    const bool whole = s.n >= 4 && s.rows * s.channels <= cached;
+    count = whole ? 1 : std::max<int64_t>(1, std::min<int64_t>(16, blocks));
+    rowsEach = (blocks + count - 1) / count * blockRows;
   }
-  // body(example, chunk, first row, rows)
-  void each(const std::function<void(int64_t, int64_t, int64_t, int64_t)>& body) const {
+  // body(n) for every example
+  template <class Body>
+  void examples(Body body) const {
+    if (count > 1) {
+      for (int64_t n = 0; n < shape.n; n++) body(n);
+      return;
+    }
+    const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, shape.rows * shape.channels));
+    parallelFor(shape.n, grain, [&](int64_t from, int64_t to) {
+      for (int64_t n = from; n < to; n++) body(n);
+    });
+  }
+  // body(chunk, first row, rows) for every chunk of an example
+  template <class Body>
+  void each(Body body) const {
+    if (count == 1) return body(0, 0, shape.rows);
     const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, rowsEach * shape.channels));
-    parallelFor(shape.n * perExample, grain, [&](int64_t from, int64_t to) {
-      for (int64_t i = from; i < to; i++) {
-        const int64_t first = i % perExample * rowsEach, last = std::min(shape.rows, first + rowsEach);
-        if (first < last) body(i / perExample, i, first, last - first);
+    parallelFor(count, grain, [&](int64_t from, int64_t to) {
+      for (int64_t chunk = from; chunk < to; chunk++) {
+        const int64_t first = chunk * rowsEach, last = std::min(shape.rows, first + rowsEach);
+        if (first < last) body(chunk, first, last - first);
       }
     });
   }
+  // sums[width] over an example's rows of what `block(row, rows, values)` adds to values[width]
+  template <class Block>
+  void sum(int64_t width, Doubles& sums, Block block) const {
+    Doubles partial(count * width);
+    each([&](int64_t chunk, int64_t first, int64_t rows) {
+      Floats values(width);
+      for (int64_t row = first; row < first + rows; row += blockRows) {
+        std::fill(values.begin(), values.end(), 0.0f);
+        block(row, std::min(blockRows, first + rows - row), values.data());
+        addTo(partial.data() + chunk * width, values.data(), width);
+      }
+    });
+    sums.assign(partial.begin(), partial.begin() + width);
+    for (int64_t i = width; i < count * width; i++) sums[i % width] += partial[i];
+  }
 };
 
-// Per example and channel: the sum over rows of what `block` adds up.
-template <class Block>
-Doubles channelSums(const Chunks& chunks, Block block) {
-  const int64_t channels = chunks.shape.channels;
-  Doubles partial(chunks.shape.n * chunks.perExample * channels), sums(chunks.shape.n * channels);
-  chunks.each([&](int64_t n, int64_t chunk, int64_t first, int64_t rows) {
-    Floats blockSums(channels);
-    double* target = partial.data() + chunk * channels;
-    for (int64_t row = first; row < first + rows; row += blockRows) {
-      std::fill(blockSums.begin(), blockSums.end(), 0.0f);
-      block(n, row, std::min(blockRows, first + rows - row), blockSums.data());
-      for (int64_t c = 0; c < channels; c++) target[c] += blockSums[c];
+// y before silu is x * a + b, per channel of one example; weights and stats are that example's.
+TFJS_VECTOR void affine(const GroupNormShape& s, const float* stats, const GroupNormWeights& w, float* a, float* b) {
+  const int64_t width = s.channels / s.groups;
+  for (int64_t group = 0; group < s.groups; group++) {
+    const float mean = stats[2 * group], rstd = stats[2 * group + 1];
+    for (int64_t c = group * width; c < (group + 1) * width; c++) {
+      const float more = w.scale ? 1.0f + w.scale[c] : 1.0f;
+      a[c] = rstd * w.gamma[c] * more;
+      b[c] = (w.beta[c] - mean * rstd * w.gamma[c]) * more + (w.shift ? w.shift[c] : 0.0f);
     }
-  });
-  for (int64_t chunk = 0; chunk < chunks.shape.n * chunks.perExample; chunk++) {
-    for (int64_t c = 0; c < channels; c++) sums[chunk / chunks.perExample * channels + c] += partial[chunk * channels + c];
   }
-  return sums;
 }
-// [n, channels] -> [n, groups]
-Doubles groupMeans(const GroupNormShape& s, const Doubles& sums) {
-  Doubles means(s.n * s.groups);
-  const int64_t width = s.channels / s.groups;
-  for (int64_t i = 0; i < s.n * s.channels; i++) means[i / width] += sums[i];
-  for (double& mean : means) mean /= static_cast<double>(s.rows * width);
-  return means;
+GroupNormWeights ofExample(GroupNormWeights w, int64_t n, int64_t channels) {
+  return {w.gamma, w.beta, w.scale ? w.scale + n * channels : nullptr, w.shift ? w.shift + n * channels : nullptr};
 }
-// y before silu is x * a + b, per example and channel.
-void affine(const GroupNormShape& s, const float* stats, const GroupNormWeights& w, Floats& a, Floats& b) {
+
+double groupMean(const GroupNormShape& s, const double* sums, int64_t group) {
   const int64_t width = s.channels / s.groups;
-  for (int64_t i = 0; i < s.n * s.channels; i++) {
-    const float mean = stats[i / width * 2], rstd = stats[i / width * 2 + 1];
-    const int64_t c = i % s.channels;
-    const float more = w.scale ? 1.0f + w.scale[i] : 1.0f;
-    a[i] = rstd * w.gamma[c] * more;
-    b[i] = (w.beta[c] - mean * rstd * w.gamma[c]) * more + (w.shift ? w.shift[i] : 0.0f);
-  }
+  double total = 0;
+  for (int64_t c = group * width; c < (group + 1) * width; c++) total += sums[c];
+  return total / static_cast<double>(s.rows * width);
 }
 
 }  // namespace
 
-void groupNormForward(GroupNormShape s, const float* x, GroupNormWeights weights, float epsilon, bool silu, float* y,
-                      float* stats) {
+void groupNormForward(GroupNormShape s, const float* allX, GroupNormWeights allWeights, float epsilon, bool silu, float* allY,
+                      float* allStats) {
   const Chunks chunks(s);
   const int64_t example = s.rows * s.channels, width = s.channels / s.groups;
-  const Doubles means = groupMeans(s, channelSums(chunks, [&](int64_t n, int64_t row, int64_t rows, float* sums) {
-    addRows(x + n * example + row * s.channels, rows, s.channels, sums);
-  }));
-  Floats mean(s.n * s.channels);
-  for (size_t i = 0; i < mean.size(); i++) mean[i] = static_cast<float>(means[i / width]);
-  const Doubles variances = groupMeans(s, channelSums(chunks, [&](int64_t n, int64_t row, int64_t rows, float* sums) {
-    addSquares(x + n * example + row * s.channels, rows, s.channels, mean.data() + n * s.channels, sums);
-  }));
-  for (size_t i = 0; i < means.size(); i++) {
-    stats[2 * i] = static_cast<float>(means[i]);
-    stats[2 * i + 1] = static_cast<float>(1.0 / std::sqrt(variances[i] + epsilon));
-  }
-  Floats a(s.n * s.channels), b(s.n * s.channels);
-  affine(s, stats, weights, a, b);
-  chunks.each([&](int64_t n, int64_t, int64_t first, int64_t rows) {
-    const int64_t at = n * example + first * s.channels, c = n * s.channels;
-    (silu ? scaleRowsSilu : scaleRows)(x + at, rows, s.channels, a.data() + c, b.data() + c, y + at);
+  chunks.examples([&](int64_t n) {
+    const float* x = allX + n * example;
+    float *y = allY + n * example, *stats = allStats + n * s.groups * 2;
+    Doubles sums;
+    Floats mean(s.channels), a(s.channels), b(s.channels);
+    chunks.sum(s.channels, sums, [&](int64_t row, int64_t rows, float* values) {
+      addRows(x + row * s.channels, rows, s.channels, values);
+    });
+    for (int64_t group = 0; group < s.groups; group++) {
+      stats[2 * group] = static_cast<float>(groupMean(s, sums.data(), group));
+      std::fill_n(mean.begin() + group * width, width, stats[2 * group]);
+    }
+    chunks.sum(s.channels, sums, [&](int64_t row, int64_t rows, float* values) {
+      addSquares(x + row * s.channels, rows, s.channels, mean.data(), values);
+    });
+    for (int64_t group = 0; group < s.groups; group++) {
+      stats[2 * group + 1] = static_cast<float>(1.0 / std::sqrt(groupMean(s, sums.data(), group) + epsilon));
+    }
+    affine(s, stats, ofExample(allWeights, n, s.channels), a.data(), b.data());
+    chunks.each([&](int64_t, int64_t row, int64_t rows) {
+      const int64_t at = row * s.channels;
+      (silu ? scaleRowsSilu : scaleRows)(x + at, rows, s.channels, a.data(), b.data(), y + at);
+    });
   });
 }
 
-void groupNormBackward(GroupNormShape s, const float* dy, const float* x, const float* stats, GroupNormWeights weights,
-                       bool silu, GroupNormGrads grads) {
+void groupNormBackward(GroupNormShape s, const float* allDy, const float* allX, const float* allStats,
+                       GroupNormWeights allWeights, bool silu, GroupNormGrads grads) {
   const Chunks chunks(s);
-  const int64_t example = s.rows * s.channels, width = s.channels / s.groups, count = s.n * s.channels;
-  Floats a(count), b(count), rstd(count), offset(count);
-  affine(s, stats, weights, a, b);
-  for (int64_t i = 0; i < count; i++) {
-    rstd[i] = stats[i / width * 2 + 1];
-    offset[i] = -stats[i / width * 2] * rstd[i];
-  }
-  // du goes to dx; both sums come from one pass, the second channel-wise sum beside the first.
-  Doubles partial(s.n * chunks.perExample * 2 * s.channels);
-  chunks.each([&](int64_t n, int64_t chunk, int64_t first, int64_t rows) {
-    Floats sum(s.channels), against(s.channels);
-    double* target = partial.data() + chunk * 2 * s.channels;
-    for (int64_t row = first; row < first + rows; row += blockRows) {
-      std::fill(sum.begin(), sum.end(), 0.0f);
-      std::fill(against.begin(), against.end(), 0.0f);
-      const int64_t at = n * example + row * s.channels, c = n * s.channels;
-      gradRows(dy + at, x + at, std::min(blockRows, first + rows - row), s.channels, a.data() + c, b.data() + c, rstd.data() + c,
-               offset.data() + c, silu, grads.dx + at, sum.data(), against.data());
-      for (int64_t i = 0; i < s.channels; i++) {
-        target[i] += sum[i];
-        target[s.channels + i] += against[i];
-      }
+  const int64_t example = s.rows * s.channels, width = s.channels / s.groups;
+  Doubles parameters(s.n * 2 * s.channels);  // per example: what it adds to dgamma and to dbeta
+  chunks.examples([&](int64_t n) {
+    const float *x = allX + n * example, *dy = allDy + n * example, *stats = allStats + n * s.groups * 2;
+    const GroupNormWeights w = ofExample(allWeights, n, s.channels);
+    float* dx = grads.dx + n * example;
+    Floats a(s.channels), b(s.channels), rstd(s.channels), offset(s.channels), q(s.channels), r(s.channels);
+    affine(s, stats, w, a.data(), b.data());
+    for (int64_t group = 0; group < s.groups; group++) {
+      const float scale = stats[2 * group + 1];
+      std::fill_n(rstd.begin() + group * width, width, scale);
+      std::fill_n(offset.begin() + group * width, width, -stats[2 * group] * scale);
     }
-  });
-  Doubles sums(count), products(count);  // over rows: du, du * xhat
-  for (int64_t chunk = 0; chunk < s.n * chunks.perExample; chunk++) {
+    Doubles sums;  // over rows: du, and after all channels of it, du * xhat; du itself goes to dx
+    chunks.sum(2 * s.channels, sums, [&](int64_t row, int64_t rows, float* values) {
+      const int64_t at = row * s.channels;
+      gradRows(dy + at, x + at, rows, s.channels, a.data(), b.data(), rstd.data(), offset.data(), silu, dx + at, values,
+               values + s.channels);
+    });
+    double *first = sums.data(), *second = first + s.channels;
+    double *dgamma = parameters.data() + n * 2 * s.channels, *dbeta = dgamma + s.channels;
     for (int64_t c = 0; c < s.channels; c++) {
-      const int64_t i = chunk / chunks.perExample * s.channels + c;
-      sums[i] += partial[chunk * 2 * s.channels + c];
-      products[i] += partial[chunk * 2 * s.channels + s.channels + c];
+      const double more = w.scale ? 1.0 + w.scale[c] : 1.0;
+      dgamma[c] = more * second[c];
+      dbeta[c] = more * first[c];
+      if (grads.dscale) grads.dscale[n * s.channels + c] = static_cast<float>(w.gamma[c] * second[c] + w.beta[c] * first[c]);
+      if (grads.dshift) grads.dshift[n * s.channels + c] = static_cast<float>(first[c]);
+      first[c] = w.gamma[c] * dbeta[c];
+      second[c] = w.gamma[c] * dgamma[c];
     }
-  }
-  Doubles dgamma(s.channels), dbeta(s.channels), first(count), second(count);
-  for (int64_t i = 0; i < count; i++) {
-    const int64_t c = i % s.channels;
-    const double more = weights.scale ? 1.0 + weights.scale[i] : 1.0, k = more * weights.gamma[c];
-    dgamma[c] += more * products[i];
-    dbeta[c] += more * sums[i];
-    first[i] = k * sums[i];
-    second[i] = k * products[i];
-    if (grads.dscale) grads.dscale[i] = static_cast<float>(weights.gamma[c] * products[i] + weights.beta[c] * sums[i]);
-    if (grads.dshift) grads.dshift[i] = static_cast<float>(sums[i]);
+    // dx = rstd (k du - mean(k du) - xhat mean(k du xhat)) = a du + q x + r
+    for (int64_t group = 0; group < s.groups; group++) {
+      const double mean = stats[2 * group], scale = stats[2 * group + 1];
+      const double m1 = groupMean(s, first, group), m2 = groupMean(s, second, group);
+      std::fill_n(q.begin() + group * width, width, static_cast<float>(-scale * scale * m2));
+      std::fill_n(r.begin() + group * width, width, static_cast<float>(scale * (scale * mean * m2 - m1)));
+    }
+    chunks.each([&](int64_t, int64_t row, int64_t rows) {
+      const int64_t at = row * s.channels;
+      finishRows(dx + at, x + at, rows, s.channels, a.data(), q.data(), r.data());
+    });
+  });
+  Doubles total(2 * s.channels);
+  for (int64_t n = 0; n < s.n; n++) {
+    for (int64_t i = 0; i < 2 * s.channels; i++) total[i] += parameters[n * 2 * s.channels + i];
   }
   for (int64_t c = 0; c < s.channels; c++) {
-    if (grads.dgamma) grads.dgamma[c] = static_cast<float>(dgamma[c]);
-    if (grads.dbeta) grads.dbeta[c] = static_cast<float>(dbeta[c]);
+    if (grads.dgamma) grads.dgamma[c] = static_cast<float>(total[c]);
+    if (grads.dbeta) grads.dbeta[c] = static_cast<float>(total[s.channels + c]);
   }
-  // dx = rstd (k du - mean(k du) - xhat mean(k du xhat)) = p du + q x + r
-  const Doubles m1 = groupMeans(s, first), m2 = groupMeans(s, second);
-  Floats p(count), q(count), r(count);
-  for (int64_t i = 0; i < count; i++) {
-    const int64_t group = i / width;
-    const double mean = stats[2 * group], scale = stats[2 * group + 1];
-    p[i] = a[i];
-    q[i] = static_cast<float>(-scale * scale * m2[group]);
-    r[i] = static_cast<float>(scale * (scale * mean * m2[group] - m1[group]));
-  }
-  chunks.each([&](int64_t n, int64_t, int64_t row, int64_t rows) {
-    const int64_t at = n * example + row * s.channels, c = n * s.channels;
-    finishRows(grads.dx + at, x + at, rows, s.channels, p.data() + c, q.data() + c, r.data() + c);
-  });
 }
 
 }  // namespace tfjs_torch

@@ -3,9 +3,14 @@
 #include <cstdint>
 #include <functional>
 
-// These files are compiled for speed (-O3 -ffast-math), each loop for several instruction sets of which the loader picks.
+// These files are compiled for speed (-O3 -ffast-math), each loop for several instruction sets of which the loader picks. They
+// are named by what the processor can do: names of Intel's types (haswell) would leave AMD's with the default, SSE2.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define TFJS_VECTOR __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
+#if __GNUC__ >= 12
+#define TFJS_VECTOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define TFJS_VECTOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
 #else
 #define TFJS_VECTOR
 #endif

@@ -6,6 +6,7 @@
 #include "ops.h"
 #include "precision.h"
 
+#include "../host/alpha_mix.h"
 #include "../host/geglu.h"
 #include "../host/group_norm.h"
 #include "../host/temporal_attention.h"
@@ -130,11 +131,24 @@ Tensor scores(const Tensor& q, const Tensor& k, const MaybeTensor& mask, int64_t
 }
 // The probabilities are kept for the gradient where they are small, else their log-sum-exp [N * h, L].
 constexpr int64_t keptProbabilities = int64_t{64} << 20;
+// Few tokens: the loops of attention over time, each example one pixel, waste less than batches of tiny products.
+bool shortEnough(const Tensor& q, const Tensor& k, const MaybeTensor& mask, bool causal) {
+  return q.is_cpu() && !mask && !causal && q.size(1) == k.size(1) && q.size(1) <= 32 && q.scalar_type() == at::kFloat;
+}
+TemporalShape asOnePixel(const Tensor& q, int64_t heads) {
+  return {q.size(0), q.size(1), 1, heads, q.size(2) / heads, q.size(1)};
+}
 
 Tensors attention(const Tensor& q, const Tensor& k, const Tensor& v, const MaybeTensor& mask, int64_t heads, bool causal) {
   if (!mask && q.is_cuda()) {
     const Tensors flash = flashAttention(forMatmul(q), forMatmul(k), forMatmul(v), heads, causal);
     if (!flash.empty()) return flash;
+  }
+  if (shortEnough(q, k, mask, causal)) {
+    const Tensor k32 = full(k), v32 = full(v);
+    Tensor y = at::empty_like(q), p = at::empty({q.size(0) * heads, q.size(1), q.size(1)}, q.options());
+    temporalForward(asOnePixel(q, heads), data(q), data(k32), data(v32), out(y), out(p));
+    return {y, p};
   }
   const SmallProduct threads(q.size(1), k.size(1), q.size(2) / heads);
   const Tensor s = scores(headsFirst(q, heads), headsFirst(k, heads), mask, heads, causal);
@@ -147,6 +161,12 @@ Tensors attentionGrad(const Tensor& dyGiven, const Tensor& y, const Tensor& save
   if (!mask && qGiven.is_cuda()) {
     const Tensors flash = flashAttentionGrad(dyGiven, y, saved, forMatmul(qGiven), forMatmul(kGiven), forMatmul(vGiven), heads, causal);
     if (!flash.empty()) return flash;
+  }
+  if (shortEnough(qGiven, kGiven, mask, causal)) {
+    const Tensor dy32 = full(dyGiven), k32 = full(kGiven), v32 = full(vGiven);
+    Tensor dq = at::empty_like(qGiven), dk = at::empty_like(k32), dv = at::empty_like(v32);
+    temporalBackward(asOnePixel(qGiven, heads), data(dy32), data(saved), data(qGiven), data(k32), data(v32), out(dq), out(dk), out(dv));
+    return {dq, dk, dv};
   }
   const SmallProduct threads(qGiven.size(1), kGiven.size(1), qGiven.size(2) / heads);
   const Tensor q = headsFirst(qGiven, heads), k = headsFirst(kGiven, heads), v = headsFirst(vGiven, heads);
@@ -270,13 +290,35 @@ Tensor share(const Tensor& mixFactor, bool switched, int64_t rank) {
   shape[0] = mixFactor.size(0);
   return a.view(shape);
 }
+// Sizes of the loops on the CPU: B, T (1 where one factor serves all frames) and the values that share a factor.
+AlphaShape alphaShape(const Tensor& x, const Tensor& mixFactor) {
+  const int64_t frames = mixFactor.numel(), groups = mixFactor.dim() == 0 ? 1 : x.size(0) * frames;
+  return {groups, frames, groups == 0 ? 0 : x.numel() / groups};
+}
+bool byAlphaLoops(const Tensor& spatial, const Tensor& temporal) {
+  return spatial.is_cpu() && spatial.scalar_type() == at::kFloat && temporal.scalar_type() == at::kFloat;
+}
 Tensor alphaMix(const Tensor& spatial, const Tensor& temporal, const Tensor& mixFactor, bool switched) {
+  if (byAlphaLoops(spatial, temporal)) {
+    const Tensor a = at::sigmoid(switched ? at::neg(mixFactor) : mixFactor);
+    Tensor y = at::empty_like(spatial);
+    alphaMixForward(alphaShape(spatial, mixFactor), data(spatial), data(temporal), data(a), out(y));
+    return y;
+  }
   const Tensor a = share(mixFactor, switched, spatial.dim());
   // Where a is 1 the other branch must not count, be it infinite.
   return at::where(at::eq(a, 1), full(spatial), at::lerp(full(temporal), full(spatial), a.expand(spatial.sizes()))).to(spatial.scalar_type());
 }
 Tensors alphaMixGrad(const Tensor& dy, const Tensor& spatial, const Tensor& temporal, const Tensor& mixFactor, bool switched,
                      bool ofFactor) {
+  if (byAlphaLoops(spatial, temporal)) {
+    const Tensor a = at::sigmoid(switched ? at::neg(mixFactor) : mixFactor), dy32 = full(dy);
+    Tensor dspatial = at::empty_like(spatial), dtemporal = at::empty_like(temporal), along = at::empty_like(a);
+    alphaMixBackward(alphaShape(spatial, mixFactor), data(dy32), data(spatial), data(temporal), data(a), out(dspatial),
+                     out(dtemporal), ofFactor ? out(along) : nullptr);
+    if (!ofFactor) return {dspatial, dtemporal};
+    return {dspatial, dtemporal, at::mul(along, at::mul(at::mul(a, at::rsub(a, 1)), switched ? -1 : 1))};
+  }
   const Tensor a = share(mixFactor, switched, spatial.dim());
   Tensors result{at::mul(dy, a), at::mul(dy, at::rsub(a, 1))};
   if (!ofFactor) return result;
@@ -297,7 +339,7 @@ Tensor biasTimestepAdd(const Tensor& x, const Tensor& embedding, const MaybeTens
   return at::add(x, (bias ? at::add(embedding, *bias) : embedding).view(shape)).to(x.scalar_type());
 }
 Tensor sumBetween(const Tensor& dy) { return at::sum(full(dy).reshape({dy.size(0), -1, dy.size(-1)}), {1}); }
-Tensor columnSum(const Tensor& x) { return at::sum(full(x), {0}); }
+Tensor columnSum(const Tensor& x) { return at::sum(full(x).reshape({-1, x.size(-1)}), {0}); }
 // Bytes, four to an int32 word: byte / 127.5 - 1
 Tensor framesToPixels(const Tensor& packed, const Ints& shape) {
   int64_t count = 1;

@@ -32,6 +32,31 @@ Tensor fusedMatmul(const Tensor& a, const Tensor& b, bool transposeA, bool trans
   if (bias) y = at::add(y, *bias);
   return activate(y, {activation, prelu, leakyAlpha});
 }
+// x [..., in], kernel [in, out], bias [out] -> [..., out]
+Tensor rowsOf(const Tensor& x) { return x.reshape({-1, x.size(-1)}); }
+Tensor inShapeOf(const Tensor& x, const Tensor& rows) {
+  Ints shape = x.sizes().vec();
+  shape.back() = rows.size(1);
+  return rows.view(shape);
+}
+Tensor linear(const Tensor& x, const Tensor& kernel, const MaybeTensor& bias) {
+  const Tensor a = rowsOf(forMatmul(x)), b = prepared(kernel, typeForMatmul(kernel), at::MemoryFormat::Contiguous);
+  const SmallProduct threads(a.size(0), b.size(1), b.size(0));
+  if (!bias) return inShapeOf(x, at::mm(a, b));
+  // In bf16 the bias is added in float32.
+  const bool same = bias->scalar_type() == a.scalar_type();
+  return inShapeOf(x, same ? at::addmm(*bias, a, b) : at::add(at::mm(a, b), *bias));
+}
+Tensor linearInputGrad(const Tensor& dy, const Tensor& kernel) {
+  const Tensor a = rowsOf(forMatmul(dy)), b = prepared(kernel, typeForMatmul(kernel), at::MemoryFormat::Contiguous);
+  const SmallProduct threads(a.size(0), b.size(0), b.size(1));
+  return inShapeOf(dy, at::mm(a, b.t()));
+}
+Tensor linearKernelGrad(const Tensor& x, const Tensor& dy) {
+  const Tensor a = rowsOf(forMatmul(x)), b = rowsOf(forMatmul(dy));
+  const SmallProduct threads(a.size(1), b.size(1), a.size(0));
+  return at::mm(a.t(), b);
+}
 Tensor einsum(const std::string& equation, const Tensors& operands) { return at::einsum(equation, operands); }
 
 }  // namespace
@@ -40,6 +65,9 @@ void exportMatmul(Exports& exports) {
   exports.insert(exports.end(), {
       bind<matmul>("matmul"),
       bind<fusedMatmul>("fusedMatmul"),
+      bind<linear>("linear"),
+      bind<linearInputGrad>("linearInputGrad"),
+      bind<linearKernelGrad>("linearKernelGrad"),
       bind<einsum>("einsum"),
   });
 }
