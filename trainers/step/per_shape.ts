@@ -20,12 +20,8 @@ export function perShape<Inputs extends tf.TensorContainer>(
     const shape = shapeOf(inputs);
     const one = captured.get(shape) ?? capture(step);
     captured.set(shape, one);
-    return tf.tidy(() =>
-      tf.mul(
-        explained(() => one(inputs)),
-        1,
-      ),
-    );
+    const given = explained(() => one(inputs));
+    return tf.tidy(() => tf.mul(given, 1));
   };
   return Object.assign(run, {
     dispose: () => {
