@@ -5,6 +5,7 @@ import {afterAll, beforeAll, expect, test} from 'vitest';
 import {directionOf, directions, drawShape, movingShape, writeShapeShards} from '../../scripts/moving_shapes.ts';
 import {stageSchemas} from '../../src/config/schema.ts';
 import {openEngine} from '../../src/engine/index.ts';
+import {ConditionEncoder} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
 import {loadRun} from '../../trainers/index.ts';
 import {buildConditionEncoder, Conditioning, conditionsOf} from '../../trainers/inputs/conditions.ts';
@@ -59,6 +60,27 @@ test('every weight of the conditions trained with the image model, and the video
     );
   expect(video.unet!.config.temporal).toBeDefined();
 });
+
+test('a text encoder from nothing that does not train stays as initialised, and the video model reads it', async () => {
+  const text = {...conditions.text, train: false};
+  const still = {run: {name: 'still-text', root, seed: 5}, train: {steps: 1}};
+  const image = stageSchemas.image.parse(config('image', {...still, conditions: {...conditions, text}}));
+  await train(image, {logStyle: 'json'});
+  const from = path.join(root, 'still-text');
+  const run = {name: 'still-text-video', root, seed: 6};
+  await train(stageSchemas.temporal.parse(config('temporal', {...still, run, from})), {logStyle: 'json'});
+  const initial = new ConditionEncoder((await loadRun(from)).conditions!.config).allocate(5, 'conditions');
+  const trained = await loadRun(from, 'raw');
+  const video = await loadRun(path.join(root, run.name), 'raw');
+  const names = [...initial.namedWeights().keys()].filter(name => name.startsWith('text_encoder.'));
+  expect(names.length).toBeGreaterThan(10);
+  for (const name of names) {
+    const values = initial.namedWeights().get(name)!.dataSync();
+    expect(trained.conditions!.weights.get(name)!.data, name).toEqual(values);
+    expect(video.conditions!.weights.get(name)!.data, name).toEqual(values);
+  }
+  initial.dispose();
+}, 60_000);
 
 test('what a finished run says of conditions is what its data say', async () => {
   const run = await loadRun(path.join(root, 'temporal'));

@@ -7,7 +7,7 @@ import type {LoadedModels} from './load_models.ts';
 import {loadParent} from './load_run.ts';
 import {diffusionFor, isUpsampler, trainedNetwork, upsamplingFor} from './networks.ts';
 import {type DiffusionSettings, type NetworkName, networkNames, type Parts, partLabels} from './parts.ts';
-import {conditionsFor} from './resolve_conditions.ts';
+import {conditionsFor, withInitialText} from './resolve_conditions.ts';
 import {measureScaleFactor} from './scale_factor.ts';
 
 /** What a stage may start from, and what it takes of it. */
@@ -71,11 +71,13 @@ function ruleOf(config: StageConfig): ParentRule {
 /** What the stage of `config` takes of its parent; undefined for a run that starts from nothing. */
 export async function freezeParent(config: StageConfig): Promise<Frozen | undefined> {
   const from = parentOf(config);
-  if (from === undefined) return startOfNothing(config);
-  const frozen = await takeOf(await loadParent(from), config, from);
+  const taken = from === undefined ? await startOfNothing(config) : await takeOf(await loadParent(from), config, from);
+  if (!taken) return undefined;
+  const {conditions} = taken;
+  const frozen = {...taken, conditions: conditions && withInitialText(conditions, config.run.seed)};
   if (trainedNetwork(config, frozen).name !== 'unet' || !frozen.autoencoder || frozen.scaleFactor !== undefined)
     return frozen;
-  return {...frozen, scaleFactor: await measureScaleFactor(config, frozen.autoencoder, from)};
+  return {...frozen, scaleFactor: await measureScaleFactor(config, frozen.autoencoder, from!)};
 }
 
 /** What `from` names; undefined for a run that starts from nothing, an image model on pixels among them. */

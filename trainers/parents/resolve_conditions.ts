@@ -1,7 +1,7 @@
 // From the section `conditions` of a configuration, and what the parent brings, to what a model is conditioned on.
 import type {ConditionsSection} from '../../src/config/conditions.ts';
 import type {StageConfig} from '../../src/config/schema.ts';
-import type {ConditionsConfig, LabelConfig, UNetConfig} from '../../src/models/index.ts';
+import {ConditionEncoder, type ConditionsConfig, type LabelConfig, type UNetConfig} from '../../src/models/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
 import {loadTextEncoder} from './load_models.ts';
 import type {DropRates, HostConditions, HostText, Parts} from './parts.ts';
@@ -25,6 +25,26 @@ export async function conditionsFor(config: StageConfig, parent: Parts): Promise
   if (!section) return {conditions: text && unet ? ofText(text) : undefined, text: unet ? undefined : text};
   const own = 'unet' in config ? config.unet : undefined;
   return {conditions: await described(section, text, (own ?? unet?.config)?.crossAttentionDim), text: undefined};
+}
+
+/**
+ * A text encoder from nothing that is not to train is frozen with its initial weights, so that later stages read them. Those
+ * that do train are in the run's checkpoints.
+ */
+export function withInitialText(conditions: HostConditions, seed: number): HostConditions {
+  const {config, weights, textTrains} = conditions;
+  const isText = (path: string) => path.startsWith(TEXT_PREFIX);
+  if (!config.text || textTrains || [...weights.keys()].some(isText)) return conditions;
+  const encoder = new ConditionEncoder(config).allocate(seed, 'conditions');
+  const variables = encoder.namedWeights();
+  const initial = encoder.weightSpecs().flatMap(({path, shape, layout}) => {
+    const variable = variables.get(path);
+    return isText(path) && variable
+      ? [[path, {shape, layout, data: variable.dataSync<'float32'>().slice()}] as const]
+      : [];
+  });
+  encoder.dispose();
+  return {...conditions, weights: new Map([...weights, ...initial])};
 }
 
 /** The UNet of an image model with what its conditions need. @throws UserError for cross-attention to nothing. */
