@@ -1,18 +1,21 @@
 // Our side of the benchmark: loads the files of cases.ts, then answers each line `steps N` on standard input with one line of
 // JSON: milliseconds (by the clock, and of processors) and losses of N training steps (temporal layers trained, everything
-// spatial frozen, AdamW). Flags and JSON are those of pytorch.py. Started by against_pytorch.ts and gpu.ts.
+// spatial frozen, AdamW), the trainers' own. Flags and JSON are those of pytorch.py, and the variant `loop`, which reads each
+// loss one step late. Started by against_pytorch.ts and gpu.ts.
 //   node --import tsx scripts/benchmark/ours.ts FOLDER --threads 2 --precision bf16 --variant graph
 import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import {createInterface} from 'node:readline';
 import {parseArgs} from 'node:util';
-import {type EngineName, openEngine, type Precision} from '../../src/engine/index.ts';
+import {type EngineName, openEngine, type Precision, runEachTime} from '../../src/engine/index.ts';
 import {UNet} from '../../src/models/index.ts';
-import {type AdamWSlot, adamWScalars, adamWStep} from '../../src/ops/index.ts';
 import * as tf from '../../src/tf.ts';
 import {f32} from '../../src/weights/host_tensor.ts';
 import {loadWeights} from '../../src/weights/load_weights.ts';
 import {withSafetensors} from '../../src/weights/safetensors.ts';
+import {makeMomentSlots} from '../../trainers/optimizer/optimizer.ts';
+import {trainedWeights} from '../../trainers/recipe.ts';
+import {openPhase} from '../../trainers/step/phase.ts';
 import type {Case} from './cases.ts';
 
 const {values: options, positionals} = parseArgs({
@@ -46,33 +49,25 @@ const batch = await withSafetensors(path.join(folder, 'batch.safetensors'), asyn
   };
 });
 
-const part = new Map(unet.weightSpecs().map(spec => [spec.path, spec.part]));
-const trained = [...unet.namedWeights()]
-  .filter(([key]) => part.get(key) === 'temporal')
-  .map(([, variable]) => variable);
-const zeros = (like: tf.Variable) => tf.variable(tf.zerosLike(like), false);
-const moments = trained.map(variable => ({m: zeros(variable), v: zeros(variable)}));
-
-interface Inputs {
-  [name: string]: tf.Tensor | undefined;
-  latents: tf.Tensor5D;
-  target: tf.Tensor5D;
-  context?: tf.Tensor3D;
-  timesteps: tf.Tensor1D;
-  scalars: tf.Tensor1D;
-}
-/** Forward, backward and update; all that changes from step to step is in the inputs. */
-function train(inputs: Inputs) {
-  const loss = () => tf.mean(tf.square(tf.sub(unet.forward(inputs), inputs.target))) as tf.Scalar;
-  const {value, grads} = engine.valueAndGrads(loss, trained);
-  const slots: AdamWSlot[] = trained.map((variable, i) => ({variable, gradient: grads[i]!, ...moments[i]!}));
-  return {value, norm: adamWStep(slots, inputs.scalars)};
-}
-const run = options.variant === 'graph' ? engine.capture(train) : train;
-function step(number: number): number {
-  return tf.tidy(() => {
-    const scalars = tf.tensor1d(adamWScalars({...optimizer, step: number}));
-    return run({...batch, scalars}).value.dataSync()[0]!;
+unet.trainWhere(({part}) => part === 'temporal');
+const slots = makeMomentSlots(trainedWeights(unet));
+type Batch = typeof batch;
+const phase = openPhase(
+  {
+    valueAndGrads: engine.valueAndGrads,
+    capture: options.variant === 'eager' ? runEachTime : engine.capture,
+    accumulate: 1,
+    spoiled: tf.tidy(() => tf.variable(tf.scalar(0), false)),
+  },
+  slots,
+  (inputs: Batch) => tf.mean(tf.square(tf.sub(unet.forward(inputs), inputs.target))) as tf.Scalar,
+);
+/** Begins one step and the read of its loss. */
+function step(number: number): Promise<number> {
+  const figures = phase.run([batch], {...optimizer, step: number});
+  return figures.data().then(([loss]) => {
+    figures.dispose();
+    return loss!;
   });
 }
 const peak =
@@ -80,17 +75,23 @@ const peak =
     ? await import('tfjs-backend-torch').then(torch => () => torch.engineStats().peak)
     : () => undefined;
 
-const parameters = trained.reduce((sum, {size}) => sum + size, 0);
+const parameters = slots.reduce((sum, {variable}) => sum + variable.size, 0);
 console.log(JSON.stringify({ready: true, ...engine.describe(), variant: options.variant, trained: parameters}));
 let done = 0;
 for await (const line of createInterface(process.stdin)) {
   const answer = {ms: [] as number[], cpuMs: [] as number[], losses: [] as number[]};
+  let before: Promise<number> | undefined;
   for (let i = 0; i < Number(line.split(' ')[1]); i++) {
-    const [start, before] = [performance.now(), process.cpuUsage()];
-    answer.losses.push(step(++done));
+    const [start, cpu] = [performance.now(), process.cpuUsage()];
+    const loss = step(++done);
+    // As in training, the step before is read while this one is computed; the other variants wait for their own.
+    if (options.variant !== 'loop') answer.losses.push(await loss);
+    else if (before) answer.losses.push(await before);
+    before = loss;
     answer.ms.push(performance.now() - start);
-    const {user, system} = process.cpuUsage(before);
+    const {user, system} = process.cpuUsage(cpu);
     answer.cpuMs.push((user + system) / 1000);
   }
+  if (options.variant === 'loop' && before) answer.losses.push(await before);
   console.log(JSON.stringify({...answer, peakBytes: peak(), tensors: tf.memory().numTensors}));
 }

@@ -48,16 +48,22 @@ at::ScalarType hostType(Dtype dtype, napi_typedarray_type type) {
   argumentError(dtype == Dtype::boolean ? "a Uint8Array for bool" : "an array of 4-byte elements for this dtype");
 }
 
+// Uploads up to this size go through pinned memory: they are queued behind what the device is doing, and the thread goes on.
+// The allocator keeps the memory until the copy is done, then for the next upload.
+constexpr size_t mostPinned = size_t{64} << 20;
+
 Tensor upload(Call& call, const HostBytes& values, const Ints& shape, Dtype dtype) {
   const at::ScalarType type = hostType(dtype, values.type);
   int64_t size = dtype == Dtype::complex64 ? 2 : 1;
   for (int64_t extent : shape) size *= extent;
   TORCH_CHECK(static_cast<size_t>(size) == values.length, "shape ", at::IntArrayRef(shape), " wants ", size, " values, got ",
               values.length);
-  Tensor host = at::empty(shape, at::TensorOptions().dtype(type));
-  std::memcpy(host.data_ptr(), values.data, values.length * bytesPerElement(values.type));
-  if (dtype == Dtype::boolean) host = at::ne(host, 0);
-  return call.state.device.is_cpu() ? host : host.to(call.state.device);
+  const size_t bytes = values.length * bytesPerElement(values.type);
+  const bool pinned = !call.state.device.is_cpu() && bytes <= mostPinned;
+  Tensor host = at::empty(shape, at::TensorOptions().dtype(type).pinned_memory(pinned));
+  std::memcpy(host.data_ptr(), values.data, bytes);
+  Tensor there = call.state.device.is_cpu() ? host : host.to(call.state.device, host.scalar_type(), /*non_blocking=*/pinned);
+  return dtype == Dtype::boolean ? at::ne(there, 0) : there;
 }
 
 // A tensor on the host as a typed array holds it: float32, int32, bytes, or interleaved complex.
