@@ -1,9 +1,10 @@
 // What the tiny pipeline's models are worth on held-out clips: context guidance, chained prediction, interpolation. The
 // figures of docs/sampling.md. Usage: tsx scripts/measure_pipeline.ts [--root runs/pipeline] [--clips 8] [--steps 20]
-// [--engine torch] [--only guidance,chain,interpolation]
+// [--engine torch] [--sampler dpmpp_2m] [--decoder] [--only guidance,chain,interpolation]
 import path from 'node:path';
 import {parseArgs} from 'node:util';
 import {mergeSampling} from '../src/config/pipeline.ts';
+import type {SamplerName} from '../src/diffusion/index.ts';
 import {type EngineName, openEngine} from '../src/engine/index.ts';
 import {framesToPixels, rawToLatents} from '../src/models/index.ts';
 import {table} from '../src/platform/table.ts';
@@ -20,20 +21,24 @@ const {values} = parseArgs({
     clips: {type: 'string', default: '8'},
     steps: {type: 'string', default: '20'},
     engine: {type: 'string', default: 'auto'},
+    decoder: {type: 'boolean', default: false},
+    sampler: {type: 'string', default: 'dpmpp_2m'},
     only: {type: 'string', default: 'guidance,chain,interpolation'},
   },
 });
 const [clips, steps] = [Number(values.clips), Number(values.steps)];
+const SPACING = 8;
 const run = (name: string) => path.join(values.root, name);
 await openEngine(values.engine as EngineName | 'auto');
 const parts = {
   keyFrames: run('temporal'),
+  ...(values.decoder ? {decoder: run('decoder')} : {}),
   ...(values.only === 'interpolation' ? {} : {prediction: run('prediction')}),
   ...(values.only.includes('interpolation') ? {interpolation: run('interpolation')} : {}),
 };
 const models = buildModels(await readParts(parts, 'ema'), mergeSampling({}, {}), undefined);
 const {autoencoder, scaleFactor, prediction, interpolation} = models;
-const common = {sampler: 'dpmpp_2m', steps, seed: 7} as const;
+const common = {sampler: values.sampler as SamplerName, steps, seed: 7} as const;
 
 if (values.only.includes('guidance')) await guidance(prediction!);
 if (values.only.includes('chain')) await chain(prediction!);
@@ -80,7 +85,7 @@ async function guidance({model, clip}: DiffusionPart): Promise<void> {
 
 /** Ten windows one after the other: pixel statistics and motion of each. */
 async function chain({model, clip}: DiffusionPart): Promise<void> {
-  const real = (await heldOut('prediction')).slice(0, 4);
+  const real = await heldOut('prediction');
   const windows = 10;
   const frames = clip + (windows - 1) * (clip - 2);
   for (const scale of [1, 2]) {
@@ -185,10 +190,13 @@ interface Clip {
   readonly shape: readonly [number, number, number, number, number];
 }
 
+/** Every `SPACING`th clip, since neighbouring ones overlap. */
 async function heldOut(stage: string): Promise<Clip[]> {
   const {config} = await loadRun(run(stage));
-  const batches = await heldOutBatches({...config, heldOut: {...config.heldOut, clips}});
-  return batches.map(({frames, shape}) => ({data: frames as Uint8Array, shape}));
+  const batches = await heldOutBatches({...config, heldOut: {...config.heldOut, clips: clips * SPACING}});
+  return batches
+    .filter((_, index) => index % SPACING === 0)
+    .map(({frames, shape}) => ({data: frames as Uint8Array, shape}));
 }
 
 function select({data, shape: [, t, h, w]}: Clip, frames: readonly number[]): Clip {

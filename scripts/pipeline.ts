@@ -27,7 +27,7 @@ const start = performance.now();
 // stages; clips of twice their rate, for interpolation; for decoder and upsampler clips that move as little from frame to frame
 // as what they are given, interpolated.
 makeShards('shards', ['--frames', '8', '--fps', '6.25', '--stride', '2', '--pan', '0.5']);
-makeShards('fast', ['--frames', '17', '--fps', '12.5', '--stride', '4', '--pan', '0.5']);
+makeShards('fast', ['--frames', '17', '--fps', '12.5', '--stride', '2', '--pan', '0.5']);
 makeShards('smooth', ['--frames', '8', '--fps', '25', '--stride', '8', '--pan', '0.05']);
 
 const configs = path.join('configs', 'pipeline');
