@@ -1,14 +1,21 @@
 // Our side of the benchmark: loads the files of cases.ts, then answers each line `steps N` on standard input with one line of
-// JSON: milliseconds (by the clock, and of processors) and losses of N training steps (temporal layers trained, everything
-// spatial frozen, AdamW), the trainers' own. Flags and JSON are those of pytorch.py, and the variant `loop`, which reads each
-// loss one step late. Started by against_pytorch.ts and gpu.ts.
+// JSON: milliseconds (by the clock, and of processors) and losses of N training steps, the trainers' own: of a UNet with
+// temporal layers those are trained and everything spatial is frozen; AdamW. Flags and JSON are those of pytorch.py, and the
+// variant `loop`, which reads each loss one step late. Started by against_pytorch.ts, against_wasm.ts and gpu.ts.
 //   node --import tsx scripts/benchmark/ours.ts FOLDER --threads 2 --precision bf16 --variant graph
 import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import {createInterface} from 'node:readline';
 import {parseArgs} from 'node:util';
 import {type EngineName, openEngine, type Precision, runEachTime} from '../../src/engine/index.ts';
-import {UNet} from '../../src/models/index.ts';
+import {
+  type AutoencoderConfig,
+  AutoencoderKL,
+  sampleRawLatents,
+  UNet,
+  type UNetInputs,
+} from '../../src/models/index.ts';
+import type {UNetConfig} from '../../src/models/unet_config.ts';
 import * as tf from '../../src/tf.ts';
 import {f32} from '../../src/weights/host_tensor.ts';
 import {loadWeights} from '../../src/weights/load_weights.ts';
@@ -32,26 +39,46 @@ const [folder = ''] = positionals;
 if (Number(options.threads) > 0) process.env.TFJS_TORCH_THREADS = options.threads;
 if (options.device) process.env.TFJS_TORCH_DEVICE = options.device;
 const engine = await openEngine(options.engine as EngineName, {precision: options.precision as Precision});
-const {unet: config, optimizer} = JSON.parse(readFileSync(path.join(folder, 'case.json'), 'utf8')) as Case;
+const chosen = JSON.parse(readFileSync(path.join(folder, 'case.json'), 'utf8')) as Case;
 
-const unet = new UNet(config);
-await withSafetensors(path.join(folder, 'weights.safetensors'), file => loadWeights(unet, file, {pathOf: key => key}));
+interface Batch {
+  [name: string]: tf.Tensor;
+}
+const {network, loss} = 'unet' in chosen ? unetOf(chosen.unet) : autoencoderOf(chosen.autoencoder);
+await withSafetensors(path.join(folder, 'weights.safetensors'), file =>
+  loadWeights(network, file, {pathOf: key => key}),
+);
 const batch = await withSafetensors(path.join(folder, 'batch.safetensors'), async file => {
-  const tensor = async (key: string) => {
+  const tensors: Batch = {};
+  for (const key of file.tensors.keys()) {
     const read = await file.read(key);
-    return tf.tensor(f32(read), [...read.shape], 'float32');
-  };
-  return {
-    latents: (await tensor('latents')) as tf.Tensor5D,
-    target: (await tensor('target')) as tf.Tensor5D,
-    ...(file.tensors.has('context') ? {context: (await tensor('context')) as tf.Tensor3D} : {}),
-    timesteps: (await tensor('timesteps')) as tf.Tensor1D,
-  };
+    tensors[key] = tf.tensor(f32(read), [...read.shape], 'float32');
+  }
+  return tensors;
 });
 
-unet.trainWhere(({part}) => part === 'temporal');
-const slots = makeMomentSlots(trainedWeights(unet));
-type Batch = typeof batch;
+function unetOf(config: UNetConfig) {
+  const network = new UNet(config);
+  const loss = (inputs: Batch) =>
+    tf.mean(tf.square(tf.sub(network.forward(inputs as Batch & UNetInputs), inputs.target!)));
+  return {network, loss};
+}
+/** L1 and the posterior's divergence, as configs/tiny weighs them. */
+function autoencoderOf(config: AutoencoderConfig) {
+  const network = new AutoencoderKL(config);
+  const loss = (inputs: Batch) => {
+    const [pixels, noise] = [inputs.pixels as tf.Tensor4D, inputs.noise as tf.Tensor4D];
+    const posterior = network.encode(pixels);
+    const {mean, logvar} = posterior;
+    const error = tf.mean(tf.abs(tf.sub(network.decode(sampleRawLatents(posterior, noise)), pixels)));
+    const divergence = tf.sum(tf.sub(tf.add(tf.square(mean), tf.exp(logvar)), tf.add(logvar, 1)));
+    return tf.add(error, tf.mul(divergence, (0.0123 * 0.5) / pixels.size));
+  };
+  return {network, loss};
+}
+
+if ('unet' in chosen && chosen.unet.temporal) network.trainWhere(({part}) => part === 'temporal');
+const slots = makeMomentSlots(trainedWeights(network));
 const phase = openPhase(
   {
     valueAndGrads: engine.valueAndGrads,
@@ -60,11 +87,11 @@ const phase = openPhase(
     spoiled: tf.tidy(() => tf.variable(tf.scalar(0), false)),
   },
   slots,
-  (inputs: Batch) => tf.mean(tf.square(tf.sub(unet.forward(inputs), inputs.target))) as tf.Scalar,
+  (inputs: Batch) => loss(inputs) as tf.Scalar,
 );
 /** Begins one step and the read of its loss. */
 function step(number: number): Promise<number> {
-  const figures = phase.run([batch], {...optimizer, step: number});
+  const figures = phase.run([batch], {...chosen.optimizer, step: number});
   return figures.data().then(([loss]) => {
     figures.dispose();
     return loss!;

@@ -25,15 +25,19 @@ export async function torchBuild(): Promise<{version: string; device: string} | 
   }
 }
 
+/** What this process has loaded: it stays, whatever is built meanwhile. */
+let loaded: {version: string; device: string} | undefined;
+
 /** @throws UserError with the reason where it is not built or does not load. */
 export async function openTorch(precision: Precision): Promise<OpenedBackend> {
-  const build = await torchBuild();
+  const build = loaded ?? (await torchBuild());
   if ('why' in build) throw new UserError(`The torch engine is not available: ${build.why}.`);
   try {
     const torch = await load();
     torch.configure?.({precision});
     if (!(await tf.setBackend('torch'))) throw new Error('its backend did not initialise');
     await tf.ready();
+    loaded = build;
     const {device = build.device, threads = 1, precision: used = precision, ...rest} = torch.describe?.() ?? {};
     const capture = torch.capture;
     return {

@@ -120,6 +120,24 @@ struct Chunks {
   }
 };
 
+// Rows of few channels are looked at as rows of `fold` times as many, so that a vector register is filled.
+struct Folded {
+  int64_t fold = 1, channels;
+  GroupNormShape shape;
+  explicit Folded(GroupNormShape s) : channels(s.channels) {
+    while (2 * fold * channels <= 64 && s.rows % (2 * fold) == 0) fold *= 2;
+    shape = {s.n, s.rows / fold, channels * fold, s.groups};
+  }
+  // What was computed for the channels, for all of the longer row.
+  void repeat(Floats& values) const {
+    for (int64_t i = channels; i < shape.channels; i++) values[i] = values[i - channels];
+  }
+  // Sums over the longer row's channels to sums over the channels, in front.
+  void gather(double* sums) const {
+    for (int64_t i = channels; i < shape.channels; i++) sums[i % channels] += sums[i];
+  }
+};
+
 // y before silu is x * a + b, per channel of one example; weights and stats are that example's.
 TFJS_VECTOR void affine(const GroupNormShape& s, const float* stats, const GroupNormWeights& w, float* a, float* b) {
   const int64_t width = s.channels / s.groups;
@@ -147,57 +165,63 @@ double groupMean(const GroupNormShape& s, const double* sums, int64_t group) {
 
 void groupNormForward(GroupNormShape s, const float* allX, GroupNormWeights allWeights, float epsilon, bool silu, float* allY,
                       float* allStats) {
-  const Chunks chunks(s);
-  const int64_t example = s.rows * s.channels, width = s.channels / s.groups;
+  const Folded folded(s);
+  const Chunks chunks(folded.shape);
+  const int64_t example = s.rows * s.channels, width = s.channels / s.groups, wide = folded.shape.channels;
   chunks.examples([&](int64_t n) {
     const float* x = allX + n * example;
     float *y = allY + n * example, *stats = allStats + n * s.groups * 2;
     Doubles sums;
-    Floats mean(s.channels), a(s.channels), b(s.channels);
-    chunks.sum(s.channels, sums, [&](int64_t row, int64_t rows, float* values) {
-      addRows(x + row * s.channels, rows, s.channels, values);
-    });
+    Floats mean(wide), a(wide), b(wide);
+    chunks.sum(wide, sums, [&](int64_t row, int64_t rows, float* values) { addRows(x + row * wide, rows, wide, values); });
+    folded.gather(sums.data());
     for (int64_t group = 0; group < s.groups; group++) {
       stats[2 * group] = static_cast<float>(groupMean(s, sums.data(), group));
       std::fill_n(mean.begin() + group * width, width, stats[2 * group]);
     }
-    chunks.sum(s.channels, sums, [&](int64_t row, int64_t rows, float* values) {
-      addSquares(x + row * s.channels, rows, s.channels, mean.data(), values);
+    folded.repeat(mean);
+    chunks.sum(wide, sums, [&](int64_t row, int64_t rows, float* values) {
+      addSquares(x + row * wide, rows, wide, mean.data(), values);
     });
+    folded.gather(sums.data());
     for (int64_t group = 0; group < s.groups; group++) {
       stats[2 * group + 1] = static_cast<float>(1.0 / std::sqrt(groupMean(s, sums.data(), group) + epsilon));
     }
     affine(s, stats, ofExample(allWeights, n, s.channels), a.data(), b.data());
+    folded.repeat(a);
+    folded.repeat(b);
     chunks.each([&](int64_t, int64_t row, int64_t rows) {
-      const int64_t at = row * s.channels;
-      (silu ? scaleRowsSilu : scaleRows)(x + at, rows, s.channels, a.data(), b.data(), y + at);
+      (silu ? scaleRowsSilu : scaleRows)(x + row * wide, rows, wide, a.data(), b.data(), y + row * wide);
     });
   });
 }
 
 void groupNormBackward(GroupNormShape s, const float* allDy, const float* allX, const float* allStats,
                        GroupNormWeights allWeights, bool silu, GroupNormGrads grads) {
-  const Chunks chunks(s);
-  const int64_t example = s.rows * s.channels, width = s.channels / s.groups;
+  const Folded folded(s);
+  const Chunks chunks(folded.shape);
+  const int64_t example = s.rows * s.channels, width = s.channels / s.groups, wide = folded.shape.channels;
   Doubles parameters(s.n * 2 * s.channels);  // per example: what it adds to dgamma and to dbeta
   chunks.examples([&](int64_t n) {
     const float *x = allX + n * example, *dy = allDy + n * example, *stats = allStats + n * s.groups * 2;
     const GroupNormWeights w = ofExample(allWeights, n, s.channels);
     float* dx = grads.dx + n * example;
-    Floats a(s.channels), b(s.channels), rstd(s.channels), offset(s.channels), q(s.channels), r(s.channels);
+    Floats a(wide), b(wide), rstd(wide), offset(wide), q(wide), r(wide);
     affine(s, stats, w, a.data(), b.data());
     for (int64_t group = 0; group < s.groups; group++) {
       const float scale = stats[2 * group + 1];
       std::fill_n(rstd.begin() + group * width, width, scale);
       std::fill_n(offset.begin() + group * width, width, -stats[2 * group] * scale);
     }
+    for (Floats* values : {&a, &b, &rstd, &offset}) folded.repeat(*values);
     Doubles sums;  // over rows: du, and after all channels of it, du * xhat; du itself goes to dx
-    chunks.sum(2 * s.channels, sums, [&](int64_t row, int64_t rows, float* values) {
-      const int64_t at = row * s.channels;
-      gradRows(dy + at, x + at, rows, s.channels, a.data(), b.data(), rstd.data(), offset.data(), silu, dx + at, values,
-               values + s.channels);
+    chunks.sum(2 * wide, sums, [&](int64_t row, int64_t rows, float* values) {
+      const int64_t at = row * wide;
+      gradRows(dy + at, x + at, rows, wide, a.data(), b.data(), rstd.data(), offset.data(), silu, dx + at, values, values + wide);
     });
-    double *first = sums.data(), *second = first + s.channels;
+    double *first = sums.data(), *second = first + wide;
+    folded.gather(first);
+    folded.gather(second);
     double *dgamma = parameters.data() + n * 2 * s.channels, *dbeta = dgamma + s.channels;
     for (int64_t c = 0; c < s.channels; c++) {
       const double more = w.scale ? 1.0 + w.scale[c] : 1.0;
@@ -215,9 +239,10 @@ void groupNormBackward(GroupNormShape s, const float* allDy, const float* allX, 
       std::fill_n(q.begin() + group * width, width, static_cast<float>(-scale * scale * m2));
       std::fill_n(r.begin() + group * width, width, static_cast<float>(scale * (scale * mean * m2 - m1)));
     }
+    folded.repeat(q);
+    folded.repeat(r);
     chunks.each([&](int64_t, int64_t row, int64_t rows) {
-      const int64_t at = row * s.channels;
-      finishRows(dx + at, x + at, rows, s.channels, a.data(), q.data(), r.data());
+      finishRows(dx + row * wide, x + row * wide, rows, wide, a.data(), q.data(), r.data());
     });
   });
   Doubles total(2 * s.channels);
