@@ -42,7 +42,8 @@ export interface AdaptiveWeight<Inputs extends tf.TensorContainer = tf.TensorCon
 
 /**
  * One training stage. `prepare` turns a batch into tensors outside the gradient (frozen encoders run here); `loss` is
- * what is differentiated. Both are functions of their arguments and the current weights alone.
+ * what is differentiated. Both are functions of their arguments and the current weights alone. `loss` is captured, and so is
+ * what an adversary computes: it reads nothing and uploads nothing but constants that it keeps from its first call on.
  */
 export interface Recipe<Inputs extends tf.TensorContainer = tf.TensorContainer> {
   readonly trained: readonly TrainedWeight[];

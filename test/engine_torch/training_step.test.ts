@@ -10,6 +10,7 @@ import {Lpips} from '../../src/models/index.ts';
 import * as tf from '../../src/tf.ts';
 import {tensorsToWrite} from '../../src/weights/export_weights.ts';
 import {writeSafetensors} from '../../src/weights/safetensors.ts';
+import {perShape} from '../../trainers/step/per_shape.ts';
 import {train} from '../../trainers/train.ts';
 import {finalBytes, type MicroData, type MicroStage, microConfig, microData} from '../helpers/micro_runs.ts';
 
@@ -88,6 +89,17 @@ describe.skipIf(!isBuilt())('a stage on the torch engine', () => {
     },
     MINUTES,
   );
+
+  test('what cannot be captured is named, with the option that switches capturing off', async () => {
+    const {capture} = await openEngine('torch');
+    const reads = perShape(capture, ({x}: {x: tf.Tensor}) => tf.scalar(x.dataSync()[0]!));
+    expect(() => tf.tidy(() => reads({x: tf.ones([3])}))).toThrow(
+      /^The training step cannot be captured on this engine: A read of float32\[3\] is not possible .* Set train.capture to off/,
+    );
+    const fails = perShape(capture, ({x}: {x: tf.Tensor}) => tf.reshape(x, [7]));
+    expect(() => tf.tidy(() => fails({x: tf.ones([3])}))).toThrow(/^(?!The training step)/);
+    for (const step of [reads, fails]) step.dispose();
+  });
 
   test(
     'with LPIPS',

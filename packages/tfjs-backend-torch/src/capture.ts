@@ -60,6 +60,8 @@ const cudaGraphs: NonNullable<Recorder['graphs']> = {
   record(step) {
     const addon = native();
     addon.finishReads();
+    // What the warm-up left for reuse cannot be given back while recording, and the graph has memory of its own.
+    addon.emptyCache();
     const reads = new Set<TorchData>();
     const before = new Set(backend().liveData());
     addon.graphBegin();
