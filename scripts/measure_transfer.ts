@@ -30,7 +30,11 @@ const unet = allocateExactly(
   new Map([...other.unet!.weights, ...layers]),
   "fine-tuned image model with the other one's temporal layers",
 );
-const clips = await heldOutBatches({...other.config, data: {...other.config.data, frames: video.config.data.frames}});
+const clips = await heldOutBatches({
+  ...other.config,
+  data: {...other.config.data, frames: video.config.data.frames},
+  heldOut: {...other.config.heldOut, clips: 32},
+});
 const autoencoder = buildAutoencoder({autoencoder: other.autoencoder!});
 const {schedule, prediction} = other.diffusion!;
 const diffusion = {schedule: makeSchedule(schedule), prediction};
