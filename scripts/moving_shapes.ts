@@ -21,6 +21,8 @@ export interface MovingShape {
   readonly direction: Direction;
   /** Where its middle starts, as shares of width and height. */
   readonly start: readonly [x: number, y: number];
+  /** Where the waves of the ground start. */
+  readonly ground: readonly [x: number, y: number];
 }
 
 export interface ShapeClips {
@@ -29,6 +31,8 @@ export interface ShapeClips {
   readonly fps: number;
   /** Share of the frame's side that the shape goes each frame. */
   readonly pace: number;
+  /** `anywhere` (default), or `across` the middle of the frame halfway through the clip. */
+  readonly path?: 'anywhere' | 'across';
   /** Default `dark`. */
   readonly style?: ShapeStyle;
 }
@@ -42,7 +46,22 @@ export function movingShape(seed: number, i: number): MovingShape {
     colour: (['red', 'green', 'blue'] as const)[colour % 3]!,
     direction: directions[direction % 4]!,
     start: [x, y],
+    ground: [x, y],
   };
+}
+
+const headings = {left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1]} as const;
+
+/**
+ * The same shape on a path across the middle. One frame then tells the axis at most, left and right pass the same places: which
+ * way it goes is told by the caption, and by the frames together.
+ */
+function across(moving: MovingShape, {frames, pace}: ShapeClips): MovingShape {
+  const place = (axis: 0 | 1) => {
+    const heading = headings[moving.direction][axis];
+    return heading === 0 ? 0.5 + 0.3 * (moving.start[axis] - 0.5) : 0.5 - (heading * pace * (frames - 1)) / 2;
+  };
+  return {...moving, start: [place(0), place(1)]};
 }
 
 export function captionOf({shape, colour, direction}: MovingShape): string {
@@ -51,10 +70,10 @@ export function captionOf({shape, colour, direction}: MovingShape): string {
 
 /** RGB [T,size,size,3], edges smoothed, and the box of each frame in shares (the part before it leaves the frame). */
 export function drawShape(
-  {shape, colour, direction, start}: MovingShape,
-  {frames, size, pace, style = 'dark'}: Omit<ShapeClips, 'fps'>,
+  {shape, colour, direction, start, ground: waves}: MovingShape,
+  {frames, size, pace, style = 'dark'}: Omit<ShapeClips, 'fps' | 'path'>,
 ): {data: Uint8Array; boxes: [number, number, number, number][]} {
-  const [dx, dy] = {left: [-1, 0], right: [1, 0], up: [0, -1], down: [0, 1]}[direction] as [number, number];
+  const [dx, dy] = headings[direction];
   const half = size * 0.2;
   const {ground, [colour]: paint} = styles[style];
   const data = new Uint8Array(frames * size * size * 3);
@@ -71,7 +90,7 @@ export function drawShape(
         const outside = (shape === 'square' ? Math.max(ax, ay) : Math.hypot(ax, ay)) - half;
         // The ground is uneven, so that no layer's normalisation sees a flat picture.
         const under =
-          ground + 20 * Math.sin(2 * Math.PI * (x / size + start[1])) * Math.cos(2 * Math.PI * (y / size + start[0]));
+          ground + 20 * Math.sin(2 * Math.PI * (x / size + waves[1])) * Math.cos(2 * Math.PI * (y / size + waves[0]));
         const cover = Math.min(1, Math.max(0, 0.5 - outside));
         for (let c = 0; c < 3; c++) {
           data[((t * size + y) * size + x) * 3 + c] = Math.round(under + cover * (paint[c]! - under));
@@ -92,7 +111,8 @@ export async function writeShapeShards(
   const encoder = await openClipEncoder('webp');
   const writer = openShardWriter({path: path.join(folder, `${name}-%06d.tar`), overwrite: true});
   for (let i = 0; i < count; i++) {
-    const moving = movingShape(seed, i);
+    const anywhere = movingShape(seed, i);
+    const moving = clips.path === 'across' ? across(anywhere, clips) : anywhere;
     const {data, boxes} = drawShape(moving, clips);
     const pixels = (box: number[]) => box.map(share => share * size);
     await writer.write({

@@ -6,7 +6,7 @@ import {writeShapeShards} from './moving_shapes.ts';
 import {step} from './stage_runs.ts';
 
 export const shapesRoot = path.join('runs', 'moving-shapes');
-const clips = {frames: 8, size: 16, fps: 8, pace: 0.125} as const;
+const clips = {frames: 8, size: 16, fps: 8, pace: 0.1, path: 'across'} as const;
 
 /** Held-out clips have other places, and the same words. */
 export async function makeShapeShards(): Promise<void> {
