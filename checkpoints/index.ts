@@ -22,6 +22,7 @@ export {type LatestCheckpoint, type LoadOptions, loadCheckpoint, loadLatest, ver
 export {settled} from './snapshot.ts';
 export {FORMAT_VERSION, type StateRecord} from './state_json.ts';
 export type {
+  Ancestor,
   FillTensor,
   JsonValue,
   LoadedState,

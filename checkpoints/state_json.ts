@@ -2,7 +2,7 @@
 // of its own text. Formats of older versions are migrated on reading; newer ones are refused.
 import {createHash} from 'node:crypto';
 import {UserError} from '../src/platform/user_error.ts';
-import type {JsonValue, TrainState} from './train_state.ts';
+import type {Ancestor, JsonValue, TrainState} from './train_state.ts';
 
 /** The version written now. Raise it with a migration whenever a reader of the last one would misread. */
 export const FORMAT_VERSION = 1;
@@ -110,9 +110,21 @@ function asStateRecord(json: Json, label: string): StateRecord {
     metrics: figures,
     config: json.config ?? null,
     engine: description,
+    ...(json.lineage === undefined ? {} : {lineage: ancestors(json.lineage) ?? broken('lineage')}),
     files: fileRecords,
     parts: {ema: parts.ema === true, optimizers: strings(parts.optimizers), companions: strings(parts.companions)},
   };
+}
+
+function ancestors(value: JsonValue): Ancestor[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const list = (value as readonly JsonValue[]).map(one => {
+    const {path, stage, step} = isObject(one) ? one : {};
+    return typeof path === 'string' && typeof stage === 'string' && typeof step === 'number'
+      ? {path, stage, step}
+      : undefined;
+  });
+  return list.every(one => one !== undefined) ? list : undefined;
 }
 
 /** JSON has no NaN or infinities; a figure may be one. */

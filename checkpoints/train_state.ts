@@ -16,6 +16,14 @@ export interface StateTensor<Data = Float32Array | FillTensor> {
 /** Tensors under their names in files (weight paths, slot paths). */
 export type NamedTensors<Data = Float32Array | FillTensor> = ReadonlyMap<string, StateTensor<Data>>;
 
+/** A checkpoint, or an imported model, that a run grew out of. */
+export type Ancestor = {
+  /** As it was named when the run began; nothing is read from there afterwards. */
+  readonly path: string;
+  readonly stage: string;
+  readonly step: number;
+};
+
 export interface TrainState<Data = Float32Array | FillTensor> {
   /** The stage's name: a checkpoint of one stage does not resume another. */
   stage: string;
@@ -35,6 +43,8 @@ export interface TrainState<Data = Float32Array | FillTensor> {
   metrics: Readonly<Record<string, number>>;
   /** The resolved configuration. */
   config: JsonValue;
+  /** What the run's first weights came from: its parent, the parent's parent, ..; absent in what older versions wrote. */
+  lineage?: readonly Ancestor[];
   /** Engine, build, processor, threads: what the bytes of a resumed run depend on. */
   engine: Readonly<Record<string, string | number>>;
 }

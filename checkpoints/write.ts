@@ -95,7 +95,7 @@ function unusualLayouts(tensors: NamedTensors<Float32Array>): {layouts?: string}
 }
 
 function recordOf(state: LoadedState, files: readonly WrittenFile[]): StateRecord {
-  const {stage, step, data, metrics, config, engine} = state;
+  const {stage, step, data, metrics, config, lineage, engine} = state;
   return {
     formatVersion: FORMAT_VERSION,
     createdAt: new Date().toISOString(),
@@ -104,6 +104,7 @@ function recordOf(state: LoadedState, files: readonly WrittenFile[]): StateRecor
     data,
     metrics,
     config,
+    ...(lineage ? {lineage} : {}),
     engine,
     parts: {
       ema: state.ema !== undefined,

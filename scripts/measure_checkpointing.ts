@@ -7,13 +7,15 @@ import type {Checkpointing} from '../src/layers/unet_stages.ts';
 import {UNet} from '../src/models/index.ts';
 import {normals} from '../src/random/index.ts';
 import * as tf from '../src/tf.ts';
+import {layersOverTime} from '../trainers/parents/layers_over_time.ts';
 
 const steps = Number(process.argv[2] ?? 9);
 const image = loadConfig('configs/small/image.yaml');
 const temporal = loadConfig('configs/small/temporal.yaml');
 if (image.stage !== 'image' || !image.unet || temporal.stage !== 'temporal') throw new Error('Other configurations.');
 const engine = await openEngine('torch');
-const unet = new UNet({...image.unet, temporal: temporal.temporal}).allocate(1);
+const layers = layersOverTime(temporal.temporal, undefined, {from: undefined, frames: temporal.data.frames});
+const unet = new UNet({...image.unet, temporal: layers}).allocate(1);
 const shape: [number, number, number, number, number] = [temporal.data.batchSize, temporal.data.frames, 8, 8, 4];
 const size = shape.reduce((a, b) => a * b, 1);
 const draw = (step: number) => tf.tensor5d(normals({seed: 1, stream: 'noise', step}, size), shape);

@@ -23,7 +23,7 @@ import {
 } from '../src/weights/write_model_folder.ts';
 import type {LoadedModels} from './parents/load_models.ts';
 import {loadModels} from './parents/load_run.ts';
-import type {HostConditions, Weights} from './parents/parts.ts';
+import type {HostConditions, HostText, Weights} from './parents/parts.ts';
 
 export interface ExportModelsOptions {
   /** Run folder, a checkpoint in it, or a model folder. */
@@ -75,6 +75,13 @@ export async function exportModels(options: ExportModelsOptions): Promise<Readon
     add('text_encoder', new TextEncoder(text.config), text.weights, config, {nameOf: name => `text_model.${name}`});
     files.push(...text.files);
   }
+  const {temporalText} = models;
+  if (temporalText && unet?.config.temporal) {
+    const {config, weights} = temporalText;
+    const json = textEncoderToTransformers(config);
+    add('temporal_text_encoder', new TextEncoder(config), weights, json, {nameOf: name => `text_model.${name}`});
+    files.push(...tokenizerFilesOf(temporalText, 'temporal_tokenizer'));
+  }
   if (diffusion) files.push({name: 'scheduler/scheduler_config.json', json: diffusionToDiffusers(diffusion)});
   if (lowResolution)
     files.push({name: 'low_res_scheduler/scheduler_config.json', json: diffusionToDiffusers(lowResolution)});
@@ -113,9 +120,7 @@ function textOf({
 }: LoadedModels): {config: TextEncoderConfig; weights: Weights; files: SmallFile[]} | undefined {
   if (!conditions) {
     if (!text) return undefined;
-    const {vocabulary, merges} = text.tokenizer;
-    const padding = text.tokenizerOptions.padding ?? 'end';
-    return {config: text.config, weights: text.weights, files: tokenizerFiles(vocabulary, merges, padding)};
+    return {config: text.config, weights: text.weights, files: tokenizerFilesOf(text, 'tokenizer')};
   }
   refuseOtherConditions(conditions);
   const own = conditions.config.text;
@@ -129,7 +134,7 @@ function textOf({
   if (tokenizer.kind !== 'bpe')
     throw new UserError("The model's text encoder hashes words, for which a diffusers folder has no tokenizer.");
   const ids = tokenizer.vocabulary.flatMap((token, id) => (token === '' ? [] : [[token, id] as const]));
-  return {config: own.encoder, weights, files: tokenizerFiles(ids, tokenizer.merges, tokenizer.padding)};
+  return {config: own.encoder, weights, files: tokenizerFiles('tokenizer', ids, tokenizer.merges, tokenizer.padding)};
 }
 
 function refuseOtherConditions({config: {labels, boxes, fps}}: HostConditions): void {
@@ -137,14 +142,19 @@ function refuseOtherConditions({config: {labels, boxes, fps}}: HostConditions): 
   if (other) throw new UserError(`The model is conditioned on ${other}, for which a diffusers folder has no place.`);
 }
 
+function tokenizerFilesOf({tokenizer: {vocabulary, merges}, tokenizerOptions}: HostText, folder: string): SmallFile[] {
+  return tokenizerFiles(folder, vocabulary, merges, tokenizerOptions.padding ?? 'end');
+}
+
 function tokenizerFiles(
+  folder: string,
   vocabulary: ReadonlyMap<string, number> | readonly (readonly [string, number])[],
   merges: readonly string[],
   padding: 'end' | 'zero',
 ): SmallFile[] {
   return [
-    {name: 'tokenizer/vocab.json', json: Object.fromEntries(vocabulary)},
-    {name: 'tokenizer/merges.txt', text: `#version: 0.2\n${merges.join('\n')}\n`},
-    {name: 'tokenizer/special_tokens_map.json', json: {pad_token: padding === 'zero' ? '!' : '<|endoftext|>'}},
+    {name: `${folder}/vocab.json`, json: Object.fromEntries(vocabulary)},
+    {name: `${folder}/merges.txt`, text: `#version: 0.2\n${merges.join('\n')}\n`},
+    {name: `${folder}/special_tokens_map.json`, json: {pad_token: padding === 'zero' ? '!' : '<|endoftext|>'}},
   ];
 }

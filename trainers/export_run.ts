@@ -126,6 +126,10 @@ async function pipeline(
 ): Promise<Readonly<Record<string, ExportedComponent>>> {
   const [unet, autoencoder] = [need(models, 'unet', 'pipeline'), need(models, 'autoencoder', 'pipeline')];
   const conditions = conditionsOf(models);
+  if (models.temporalText && unet.config.temporal)
+    throw new UserError(
+      `The layers over time of ${models.path} have a text encoder of their own, for which a pipeline of ONNX files has no place yet: sample it here, or export a model with one text.`,
+    );
   const {latents, frames} = shapesOf(models, asked);
   const {components} = await exportPipeline(
     {

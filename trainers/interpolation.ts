@@ -36,7 +36,8 @@ export function interpolationRecipe({
   const diffusion = openLatentDiffusion(maybe, config);
   const unet = interpolationModel(config, frozen, seed);
   unet.checkpointing = config.train.gradientCheckpointing;
-  const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
+  const {conditions, temporalText} = maybe ?? {};
+  const conditioning = openConditioning(conditions, {seed, train: false, temporalText});
 
   const told =
     (conditions: EncodedConditions, given: tf.Tensor5D | undefined, classLabels: tf.Tensor1D): Denoise =>

@@ -35,7 +35,8 @@ export function predictionRecipe({
   const unet = growFrom(new UNet(predictionUNet(config, frozen)), frozen.unet, 'video model', seed);
   unet.checkpointing = config.train.gradientCheckpointing;
   unet.trainWhere(trainedPart(config));
-  const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
+  const {conditions, temporalText} = maybe ?? {};
+  const conditioning = openConditioning(conditions, {seed, train: false, temporalText});
 
   const told =
     (conditions: EncodedConditions, given: tf.Tensor5D | undefined): Denoise =>

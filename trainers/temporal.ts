@@ -26,7 +26,8 @@ export function temporalRecipe({config, frozen, heldOut}: StageContext<TemporalS
   const unet = growFrom(new UNet(temporalUNet(config, frozen ?? {})), frozen?.unet, 'image model', seed);
   unet.checkpointing = config.train.gradientCheckpointing;
   unet.trainWhere(trainedPart(config));
-  const conditioning = openConditioning(frozen?.conditions, {seed, train: config.unet !== undefined});
+  const {conditions, temporalText} = frozen ?? {};
+  const conditioning = openConditioning(conditions, {seed, train: config.unet !== undefined, temporalText});
 
   const asVideo =
     (conditions: EncodedConditions): Denoise =>
@@ -91,7 +92,7 @@ export function temporalRecipe({config, frozen, heldOut}: StageContext<TemporalS
 
 /** The control of an experiment: [B,T,...] as B*T clips of one frame, so that no layer sees another frame. */
 function eachFrameAlone(unet: UNet): (conditions: EncodedConditions) => Denoise {
-  return ({context, addedNumbers}) =>
+  return ({context, temporalContext, addedNumbers}) =>
     (noisy, timesteps) =>
       tf.tidy(() => {
         const [b = 1, t = 1, ...frame] = noisy.shape;
@@ -99,6 +100,7 @@ function eachFrameAlone(unet: UNet): (conditions: EncodedConditions) => Denoise 
           latents: tf.reshape(noisy, [b * t, 1, ...frame]),
           timesteps: repeatRows(timesteps, t),
           context: context && repeatRows(context, t),
+          temporalContext: temporalContext && repeatRows(temporalContext, t),
           addedNumbers: addedNumbers && repeatRows(addedNumbers, t),
         });
         return tf.reshape(alone, noisy.shape);

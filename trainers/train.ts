@@ -2,6 +2,7 @@
 import {existsSync} from 'node:fs';
 import path from 'node:path';
 import {
+  type ConfigComparison,
   compareConfigs,
   describeChange,
   type LoadedState,
@@ -19,11 +20,11 @@ import * as tf from '../src/tf.ts';
 import {badSampleLog, heldOutBatches, trainingData} from './inputs/data.ts';
 import {type LoopPlace, runLoop} from './loop.ts';
 import {disposeSlots, makeMomentSlots, makeSlots} from './optimizer/optimizer.ts';
-import {readFrozen, writeFrozen} from './parents/frozen.ts';
+import {lineageOf, readFrozen, writeFrozen} from './parents/frozen.ts';
 import {freezeParent} from './parents/parent.ts';
 import {needFigure, refuseStaleFigures} from './run/keep_best.ts';
 import {type LogStyle, openLog, type RunLog} from './run/logging.ts';
-import {resumeRules} from './run/resume_rules.ts';
+import {comparable, resumeRules} from './run/resume_rules.ts';
 import {openRunFolder, type RunFolder, runFolderAt} from './run/run_folder.ts';
 import {neverStop, stopOnSignals} from './run/stop_request.ts';
 import {asJson, restore, stateOf} from './run/train_state.ts';
@@ -56,7 +57,7 @@ export async function train(config: StageConfig, options: TrainOptions = {}): Pr
   const lock = await lockRun(run.path);
   try {
     const found = await findCheckpoint(run, options.resume);
-    if (found) refuseChanges(compareConfigs(savedConfig(found.state), asJson(config), resumeRules), found.path);
+    if (found) refuseChanges(changesSince(found.state, config), found.path);
     const engine = await openEngine(config.engine.name, {precision: config.engine.precision});
     const log = openLog(run, {
       style: options.logStyle ?? 'auto',
@@ -104,6 +105,7 @@ async function trainWith(
   const slots = makeSlots(recipe.trained);
   const adversarySlots = makeMomentSlots(recipe.adversary?.trained ?? []);
   if (found) restore(found.state, {slots, adversarySlots}, found.path);
+  const lineage = lineageOf(frozen);
   const place: LoopPlace = {
     step: found?.state.step ?? 0,
     data: found?.state.data as LoopPlace['data'],
@@ -131,7 +133,7 @@ async function trainWith(
     onNote: note => dataLog.warn(note),
   });
   try {
-    checkpointer.reserve(stateOf(config, engine, {slots, adversarySlots}, place));
+    checkpointer.reserve(stateOf(config, engine, {slots, adversarySlots}, place, lineage));
     const ended = await runLoop(
       {
         config,
@@ -143,7 +145,7 @@ async function trainWith(
         log,
         stop,
         save: async now => {
-          await checkpointer.save(stateOf(config, engine, {slots, adversarySlots}, now));
+          await checkpointer.save(stateOf(config, engine, {slots, adversarySlots}, now, lineage));
           if (keepBest) needFigure(keepBest.metric, now.metrics);
         },
         preview: async step => {
@@ -188,6 +190,11 @@ async function findFrozen(run: RunFolder, resume: string | undefined) {
   return frozen;
 }
 
+/** What changed between the configuration a checkpoint was written with and today's. */
+function changesSince(state: LoadedState, config: StageConfig): ConfigComparison {
+  return compareConfigs(comparable(savedConfig(state)), comparable(asJson(config)), resumeRules);
+}
+
 /** A checkpoint's configuration with today's default of every option that did not exist when it was written. */
 function savedConfig({config, stage}: LoadedState): LoadedState['config'] {
   const schema = stageNames.includes(stage as StageName) ? stageSchemas[stage as StageName] : undefined;
@@ -213,7 +220,7 @@ function sayStart(
   if (!found) return;
   for (const {name, reason} of found.skipped) logger.warn({checkpoint: name, reason}, 'checkpoint skipped');
   logger.info({checkpoint: found.path, step: found.state.step}, 'resuming');
-  for (const change of compareConfigs(savedConfig(found.state), asJson(config), resumeRules).allowed) {
+  for (const change of changesSince(found.state, config).allowed) {
     logger.info({change: describeChange(change)}, 'configuration changed');
   }
   for (const [key, now] of Object.entries(engine.describe())) {

@@ -27,7 +27,8 @@ export function upsamplerRecipe({config, frozen: maybe, heldOut}: StageContext<U
   const unet = growFrom(new UNet(videoUNet(config, frozen)), frozen.unet, 'upsampler', seed);
   unet.trainWhere(trainedPart(config));
   unet.checkpointing = config.train.gradientCheckpointing;
-  const conditioning = openConditioning(maybe?.conditions, {seed, train: false});
+  const {conditions, temporalText} = maybe ?? {};
+  const conditioning = openConditioning(conditions, {seed, train: false, temporalText});
   const clips = heldOut.map(upsampling.encode);
   const given = heldOut.map((clip, i) => upsampling.heldOutCondition(clip, i));
   const known = heldOutConditions(conditioning, heldOut, 'clips');

@@ -17,7 +17,7 @@ import {normals, streamOf} from '../../src/random/index.ts';
 import {hostF32} from '../../src/weights/host_tensor.ts';
 import {torchShape, toTorch} from '../../src/weights/layouts.ts';
 import {writeSafetensors} from '../../src/weights/safetensors.ts';
-import {temporalConfig} from '../../trainers/parents/networks.ts';
+import {layersOverTime} from '../../trainers/parents/layers_over_time.ts';
 
 const {values: options} = parseArgs({
   options: {threads: {type: 'string', default: '1'}, runs: {type: 'string', default: '31'}},
@@ -40,7 +40,7 @@ function casesOf(size: 'tiny' | 'small'): Case[] {
   const {unet} = image;
   const {frames} = temporal.data;
   const [height, width] = [image.data.size[0] / 8, image.data.size[1] / 8];
-  const over = temporalConfig(temporal.temporal, frames);
+  const over = layersOverTime(temporal.temporal, undefined, {from: undefined, frames});
   const sizes = {height, width, tokens: 77};
   return [
     {name: `${size} image UNet, 8 images`, config: unet, sizes: {batch: 8, ...sizes}},

@@ -26,6 +26,7 @@ const alphaShape = {
   per: z.enum(['layer', 'frame']).default('layer'),
 };
 
+/** Layers over time in a UNet. */
 export const temporalSchema = z.strictObject({
   conv: z.boolean().default(true),
   attention: z.boolean().default(true),
@@ -34,13 +35,19 @@ export const temporalSchema = z.strictObject({
   window: count.optional().describe('largest distance in frames that attention sees'),
 });
 
+export type TemporalSection = z.infer<typeof temporalSchema>;
+
 /** Layers over time in the autoencoder's decoder; alpha multiplies the branch over time there, and starts at 0.5. */
 export const temporalDecoderSchema = z.strictObject({
   kernel: kernelSchema,
   alpha: z.strictObject({...alphaShape, init: z.number().default(0).describe('see temporal.alpha.init')}).prefault({}),
 });
-/** The path of given frames; 32 channels are 0.67M parameters on Stable Diffusion. */
-export const contextChannels = count.max(4096).default(32).describe('width of the features of given frames');
+/** Of the path of given frames; 0.67M parameters on Stable Diffusion. */
+export const DEFAULT_CONTEXT_CHANNELS = 32;
+export const contextChannels = count
+  .max(4096)
+  .optional()
+  .describe("width of the features of given frames; absent: the parent's, or 32");
 
 export const unetSchema = z.strictObject({
   inChannels: count.max(64).default(4),

@@ -21,6 +21,8 @@ export type ConditionTensors = {
   ids?: tf.Tensor2D;
   /** The text as the encoder gave it, [B,L,dim]: stands in for `ids`. */
   text?: tf.Tensor3D;
+  /** The text of layers over time that have an encoder of their own, as that one gave it, [B,M',dim']. */
+  temporalText?: tf.Tensor3D;
   /** int32 [B, number of labels]; 0 is unknown. */
   labels?: tf.Tensor2D;
   /** int32 [B,max] */
@@ -35,6 +37,8 @@ export type ConditionTensors = {
 export type EncodedConditions = {
   /** [B,M,dim] */
   context?: tf.Tensor3D;
+  /** Of the layers over time, where it is another, [B,M',dim']. */
+  temporalContext?: tf.Tensor3D;
   /** [B,1] */
   addedNumbers?: tf.Tensor2D;
 };
@@ -101,7 +105,15 @@ export class ConditionEncoder extends Block<{config: ConditionsConfig}> {
     });
   }
 
-  forward({ids, text, labels, boxClasses, boxFeatures: features, fps}: ConditionTensors): EncodedConditions {
+  forward({
+    ids,
+    text,
+    temporalText,
+    labels,
+    boxClasses,
+    boxFeatures: features,
+    fps,
+  }: ConditionTensors): EncodedConditions {
     return tf.tidy(() => {
       const tokens: tf.Tensor3D[] = [];
       if (text) tokens.push(text);
@@ -116,6 +128,7 @@ export class ConditionEncoder extends Block<{config: ConditionsConfig}> {
       if (this.boxes && boxClasses && features) tokens.push(this.boxes.forward(boxClasses, features));
       return {
         ...(tokens.length > 0 ? {context: tokens.length === 1 ? tokens[0]! : tf.concat(tokens, 1)} : {}),
+        ...(temporalText ? {temporalContext: temporalText} : {}),
         ...(fps ? {addedNumbers: fps} : {}),
       };
     });

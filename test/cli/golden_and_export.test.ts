@@ -145,7 +145,9 @@ describe('inspect', () => {
     const run = command('inspect', path.join(root, 'temporal'));
     expect(run.stdout).toMatch(/\* step-000000002: whole/);
     const checkpoint = command('inspect', path.join(root, 'temporal', 'checkpoints', 'step-000000002'));
-    expect(checkpoint.stdout).toMatch(/stage temporal, step 2\n\d+ weights, [\d,]+ parameters; EMA: yes/);
+    expect(checkpoint.stdout).toMatch(
+      /stage temporal, step 2\nfrom \S+ \(image, step 2\), from \S+ \(autoencoder, step 2\)\n\d+ weights, [\d,]+ parameters; EMA: yes/,
+    );
     const shards = JSON.parse(command('inspect', data.train).stdout) as {
       samples: number;
       sizes: Record<string, number>;

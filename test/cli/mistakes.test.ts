@@ -103,7 +103,10 @@ describe('configuration', () => {
       ...microConfig('temporal', data, {root, name: 'wrong'}),
       from: path.join(root, 'autoencoder'),
     });
-    expectRefusal(command('train', wrong), /starts from a run of stage "image", but .* is of stage "autoencoder"/);
+    expectRefusal(
+      command('train', wrong),
+      /starts from a run of stage "image" or "temporal", but .* is of stage "autoencoder"/,
+    );
   });
 
   test('an engine that is not there says why and what to do', context => {

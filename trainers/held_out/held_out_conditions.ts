@@ -19,7 +19,7 @@ export function heldOutConditions(
 ): HeldOutConditions {
   if (!conditioning) return {own: () => ({}), another: () => ({}), first: () => ({})};
   const all = clips.map(clip => conditionsOf(clip, conditioning.encoder.config, rows));
-  const of = (i: number) => conditioning.encoder.encode(all[i % all.length]!);
-  const first = (i: number) => conditioning.encoder.encode(all[i % all.length]!.slice(0, 1));
+  const of = (i: number) => conditioning.encode(all[i % all.length]!);
+  const first = (i: number) => conditioning.encode(all[i % all.length]!.slice(0, 1));
   return {own: of, another: i => of(i + 1), first};
 }

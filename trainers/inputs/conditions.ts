@@ -14,7 +14,8 @@ import {UserError} from '../../src/platform/user_error.ts';
 import {uniforms} from '../../src/random/index.ts';
 import * as tf from '../../src/tf.ts';
 import {allocateExactly} from '../parents/frozen.ts';
-import type {DropRates, HostConditions} from '../parents/parts.ts';
+import type {DropRates, HostConditions, HostText} from '../parents/parts.ts';
+import {ofText} from '../parents/resolve_conditions.ts';
 import {type TrainedWeight, trainedWeights} from '../recipe.ts';
 import {placeOf, type StepRandom} from './latents.ts';
 
@@ -28,10 +29,13 @@ export class Conditioning {
   readonly encoder: ConditionEncoder;
   private readonly drop: DropRates;
   private readonly textTrains: boolean;
+  /** Of the layers over time, where they have one of their own; it never trains. */
+  private readonly temporalText: ConditionEncoder | undefined;
 
-  constructor(encoder: ConditionEncoder, drop: DropRates) {
+  constructor(encoder: ConditionEncoder, drop: DropRates, temporalText?: ConditionEncoder) {
     this.encoder = encoder;
     this.drop = drop;
+    this.temporalText = temporalText;
     this.textTrains = [...encoder.trainableNamedWeights().keys()].some(path => path.startsWith('text_encoder.'));
   }
 
@@ -42,6 +46,10 @@ export class Conditioning {
   /** The conditions of a training batch, some left out; a frozen text encoder runs here, outside the gradient. */
   prepare(batch: VideoBatch, rows: RowsAre, random: StepRandom): ConditionTensors {
     const kept = dropSome(conditionsOf(batch, this.encoder.config, rows), this.drop, random);
+    return tf.tidy(() => ({...this.tensorsIn(batch, kept), ...this.textOverTime(kept)}));
+  }
+
+  private tensorsIn(batch: VideoBatch, kept: readonly Conditions[]): ConditionTensors {
     if (!batch.text || this.textTrains || !this.encoder.config.text) return this.tensors(kept);
     // The texts were encoded beforehand: only the empty one is missing.
     const {hidden, shape} = batch.text;
@@ -71,19 +79,37 @@ export class Conditioning {
     });
   }
 
+  private textOverTime(conditions: readonly Conditions[]): Pick<ConditionTensors, 'temporalText'> {
+    const encoder = this.temporalText;
+    if (!encoder) return {};
+    const texts = conditions.map(({text}) => text);
+    const ids = encoder.tensorsOf(texts.map(text => ({text})));
+    const {text} = encoder.encodeText(ids, texts);
+    return text ? {temporalText: text} : {};
+  }
+
+  /** Of so many rows, as the weights are now, with nothing left out. */
+  encode(conditions: readonly Conditions[]): EncodedConditions {
+    return tf.tidy(() => this.inputs({...this.encoder.tensorsOf(conditions), ...this.textOverTime(conditions)}));
+  }
+
   inputs(tensors: ConditionTensors): EncodedConditions {
     return this.encoder.forward(tensors);
   }
 
   dispose(): void {
     this.encoder.dispose();
+    this.temporalText?.dispose();
   }
 }
 
-/** The conditions of a stage: those of an image model train with it, later stages only read them. */
+/**
+ * The conditions of a stage: those of an image model train with it, later stages only read them.
+ * @param options.temporalText of the layers over time, where the parent brings one of their own
+ */
 export function openConditioning(
   conditions: HostConditions | undefined,
-  {seed, train}: {seed: number; train: boolean},
+  {seed, train, temporalText}: {seed: number; train: boolean; temporalText?: HostText | undefined},
 ): Conditioning | undefined {
   if (!conditions) return undefined;
   const {config, weights, drop, textTrains} = conditions;
@@ -91,7 +117,7 @@ export function openConditioning(
   // Before an image model is trained only its text encoder may be there.
   allocateExactly(encoder, weights, 'conditions', ({path}) => !train || weights.has(path));
   encoder.trainWhere(({path}) => train && (textTrains || !path.startsWith('text_encoder.')));
-  return new Conditioning(encoder, drop);
+  return new Conditioning(encoder, drop, temporalText && buildConditionEncoder(ofText(temporalText)));
 }
 
 /** The encoder of a finished run's conditions. */

@@ -1,6 +1,6 @@
 // What a run reads and never changes: the parts of its parent, copied into the run's own folder before the first step, so that
 // a run needs no other folder to go on. Written and verified as a checkpoint is.
-import {type LoadedState, loadLatest, writeCheckpoint} from '../../checkpoints/index.ts';
+import {type Ancestor, type LoadedState, loadLatest, writeCheckpoint} from '../../checkpoints/index.ts';
 import type {Block, WeightSpec} from '../../src/layers/block.ts';
 import {type AutoencoderConfig, AutoencoderKL, type UNetConfig} from '../../src/models/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
@@ -18,8 +18,19 @@ import {
 
 export interface Frozen extends Parts {
   /** Where it came from: a checkpoint's folder, or an imported model's. */
-  readonly parent: {readonly path: string; readonly stage: string; readonly step: number};
+  readonly parent: Ancestor;
+  /** What that one came from; absent where an older version froze it. */
+  readonly ancestors?: readonly Ancestor[] | undefined;
 }
+
+/** What a run with these frozen parts grew out of, its parent first. */
+export function lineageOf(frozen: Pick<Frozen, 'parent' | 'ancestors'> | undefined): Ancestor[] {
+  if (!frozen || frozen.parent.stage === NO_PARENT.stage) return [];
+  return [frozen.parent, ...(frozen.ancestors ?? [])];
+}
+
+/** The parent of a run that freezes something and starts from nothing: an image model on pixels. */
+export const NO_PARENT: Ancestor = {path: 'none', stage: 'none', step: 0};
 
 /** A tokenizer as JSON has it. */
 interface StoredTokenizer {

@@ -1,6 +1,7 @@
 // What a later stage starts from and what is sampled, wherever it lies: a run of this project, or a folder of published
 // models (`video-ldm import` writes one; any diffusers folder is one).
 import {existsSync} from 'node:fs';
+import type {Ancestor} from '../../checkpoints/index.ts';
 import type {Block, WeightSpec} from '../../src/layers/block.ts';
 import {
   AutoencoderKL,
@@ -24,6 +25,8 @@ export interface LoadedModels extends Parts {
   readonly step: number;
   /** The stage that trained them last; `imported` for a model folder. */
   readonly stage: string;
+  /** What they grew out of, nearest first; absent where nobody wrote it down. */
+  readonly lineage?: readonly Ancestor[] | undefined;
 }
 
 /**

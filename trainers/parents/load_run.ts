@@ -6,7 +6,7 @@ import type {StageConfig} from '../../src/config/schema.ts';
 import {UserError} from '../../src/platform/user_error.ts';
 import {CONDITIONS_PREFIX} from '../inputs/conditions.ts';
 import {runFolderAt} from '../run/run_folder.ts';
-import {type Frozen, readFrozen} from './frozen.ts';
+import {type Frozen, lineageOf, readFrozen} from './frozen.ts';
 import {type LoadedModels, loadModelFolder, namesModelFolder} from './load_models.ts';
 import {partsOfNone, trainedNetwork} from './networks.ts';
 import type {HostModel, Parts, Weights} from './parts.ts';
@@ -59,8 +59,9 @@ export async function loadRun(
   if (!found) throw new UserError(`The run ${where} has no checkpoint yet: train it first.`);
   const {state} = found;
   const trained = (which === 'ema' ? state.ema : undefined) ?? state.weights;
+  const frozen = await readFrozen(run.frozen, {values});
   const common = {path: folder, checkpoint: found.path, step: state.step, stage: state.stage};
-  return {...common, ...contents(state, trained, await readFrozen(run.frozen, {values}))};
+  return {...common, lineage: lineageOf(frozen), ...contents(state, trained, frozen)};
 }
 
 /** The checkpoint was written by this code and its hash checked: its configuration is one that the schema accepted. */

@@ -5,9 +5,9 @@ import {temporalDecoderSchema} from '../../src/config/models.ts';
 import {type StageConfig, stageSchemas} from '../../src/config/schema.ts';
 import {upsamplingSchema} from '../../src/config/upsampling.ts';
 import {makeSchedule, type ScheduleConfig} from '../../src/diffusion/index.ts';
-import type {AlphaOptions} from '../../src/layers/alpha_mix.ts';
-import type {AutoencoderConfig, TemporalConfig, TemporalDecoderConfig, UNetConfig} from '../../src/models/index.ts';
+import type {AutoencoderConfig, TemporalDecoderConfig, UNetConfig} from '../../src/models/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
+import {layersOverTime, refuseOtherFrames, withContextPath, withFrames} from './layers_over_time.ts';
 import type {DiffusionSettings, Parts, UpsamplingSettings} from './parts.ts';
 import {conditionedUNet} from './resolve_conditions.ts';
 
@@ -67,6 +67,7 @@ export function videoAutoencoder(
   const {config} = parent.autoencoder;
   if (overTime) {
     const parents = config.temporalDecoder;
+    if (parents) refuseOtherFrames(parents.alpha, data.frames);
     const own = temporal ?? (parents ? undefined : temporalDecoderSchema.parse({}));
     const temporalDecoder = ownOrParents<TemporalDecoderConfig>(
       'temporal',
@@ -143,36 +144,39 @@ export function imageUNet({unet, from}: Pick<Config<'image'>, 'unet' | 'from'>, 
   return conditionedUNet(config, parent.conditions?.config);
 }
 
-/** The image model's UNet with temporal layers interleaved. */
+/** The parent's UNet with its layers over time, or with new ones interleaved. */
 export function videoUNet(
-  {temporal, data}: Pick<Config<'temporal' | 'upsampler'>, 'temporal' | 'data'>,
+  {temporal, data, from}: Pick<Config<'temporal' | 'upsampler'>, 'temporal' | 'data' | 'from'>,
   parent: Parts,
 ): UNetConfig {
   if (!parent.unet) throw new Error("A video UNet grows out of its parent's, which was not taken.");
-  return {...parent.unet.config, temporal: temporalConfig(temporal, data.frames)};
+  const {config} = parent.unet;
+  return {...config, temporal: layersOverTime(temporal, config.temporal, {from, frames: data.frames})};
 }
 
-/** The image model's UNet with temporal layers interleaved; or a new one, all of which then trains. */
+/** The same; or a new one, all of which then trains. */
 export function temporalUNet(
   {temporal, data, trains, ...image}: Pick<Config<'temporal'>, 'temporal' | 'data' | 'trains' | 'unet' | 'from'>,
   parent: Parts,
 ): UNetConfig {
   if (!parent.unet && trains !== 'all') {
     throw new UserError(
-      `from: the stage "temporal" grows out of an image model, and ${image.from} has none: set "from" to a run of stage "image", or give "unet" and trains: all for a video model without image pre-training.`,
+      `from: the stage "temporal" grows out of an image model or goes on from a video model, and ${image.from} has none: set "from" to a run of stage "image" or "temporal", or give "unet" and trains: all for a video model without image pre-training.`,
     );
   }
-  return {...imageUNet(image, parent), temporal: temporalConfig(temporal, data.frames)};
+  const unet = imageUNet(image, parent);
+  return {...unet, temporal: layersOverTime(temporal, unet.temporal, {from: image.from, frames: data.frames})};
 }
 
 /** The parent's video UNet with the path of given frames. */
-export function predictionUNet({context, data}: Config<'prediction'>, parent: Parts): UNetConfig {
-  return withContextPath(parent, context.channels, data.frames);
+export function predictionUNet({context, data, from}: Config<'prediction'>, {unet}: Parts): UNetConfig {
+  return withContextPath(unet?.config, context.channels, {from, frames: data.frames});
 }
 
 /** The same, told by a class which of the two frame rates it is asked for: 0 is the lower. */
 export function interpolationUNet(config: Config<'interpolation'>, parent: Parts): UNetConfig {
-  const unet = withContextPath(parent, config.context.channels, interpolatedFrames(config));
+  const {context, from} = config;
+  const unet = withContextPath(parent.unet?.config, context.channels, {from, frames: interpolatedFrames(config)});
   if (unet.classEmbedding !== undefined && unet.classEmbedding !== INTERPOLATION_LEVELS)
     throw new UserError(
       `The parent's UNet has ${unet.classEmbedding} classes of its own: it cannot be told of levels.`,
@@ -190,28 +194,6 @@ export function interpolatedFrames({data}: Pick<Config<'interpolation'>, 'data'>
 /** Frames of a clip as the stage's model takes it. */
 export function clipFrames(config: StageConfig): number {
   return config.stage === 'interpolation' ? interpolatedFrames(config) : config.data.frames;
-}
-
-function withContextPath({unet}: Parts, channels: number, frames: number): UNetConfig {
-  const temporal = unet?.config.temporal;
-  if (!unet || !temporal) throw new Error("This stage's UNet grows out of a video model's, which was not taken.");
-  const learned = temporal.alpha.per === 'frame' ? temporal.alpha.frames : undefined;
-  if (learned !== undefined && learned !== frames)
-    throw new UserError(
-      `The parent learned one alpha for each of ${learned} frames and cannot take clips of ${frames}: train it with temporal.alpha.per "layer".`,
-    );
-  const given = temporal.given ?? {inputs: unet.config.outChannels + 1, channels};
-  return {...unet.config, temporal: {...temporal, given}};
-}
-
-/** The layers' own configuration: one alpha per frame needs to know how many frames there are. */
-export function temporalConfig(temporal: Config<'temporal'>['temporal'], frames: number): TemporalConfig {
-  return withFrames(temporal, frames);
-}
-
-function withFrames<T extends {alpha: AlphaOptions}>(temporal: T, frames: number): T {
-  const {alpha} = temporal;
-  return {...temporal, alpha: {...alpha, ...(alpha.per === 'frame' ? {frames} : {})}};
 }
 
 /** A network is described once: by the parent that brings its weights, or by the configuration. */

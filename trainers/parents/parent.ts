@@ -1,14 +1,17 @@
 // From what `from` names to what a stage takes of it, once, before its first step. Which stage may start from what is data.
 import type {StageConfig, StageName} from '../../src/config/schema.ts';
-import {pixelSpace} from '../../src/models/index.ts';
+import {pixelSpace, type UNetConfig} from '../../src/models/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
-import type {Frozen} from './frozen.ts';
+import {type Frozen, NO_PARENT} from './frozen.ts';
 import type {LoadedModels} from './load_models.ts';
 import {loadParent} from './load_run.ts';
 import {diffusionFor, isUpsampler, trainedNetwork, upsamplingFor} from './networks.ts';
 import {type DiffusionSettings, type NetworkName, networkNames, type Parts, partLabels} from './parts.ts';
 import {conditionsFor, withInitialText} from './resolve_conditions.ts';
 import {measureScaleFactor} from './scale_factor.ts';
+
+/** What a UNet takes: images; clips; clips of which frames may be given. */
+type UNetKind = 'image' | 'video' | 'given';
 
 /** What a stage may start from, and what it takes of it. */
 interface ParentRule {
@@ -18,8 +21,8 @@ interface ParentRule {
   readonly needs: readonly NetworkName[];
   /** Networks taken where the parent has them. */
   readonly takes: readonly NetworkName[];
-  /** Which kind of UNet it goes on from. */
-  readonly unet?: 'image' | 'video';
+  /** Which kinds of UNet it goes on from; any where absent. */
+  readonly unet?: readonly UNetKind[];
 }
 
 export const parentRules = {
@@ -28,38 +31,38 @@ export const parentRules = {
     stages: ['autoencoder', 'image'],
     needs: ['autoencoder'],
     takes: ['unet', 'conditions', 'text', 'temporalText'],
-    unet: 'image',
+    unet: ['image'],
   },
   temporal: {
-    stages: ['image'],
+    stages: ['image', 'temporal'],
     needs: ['autoencoder', 'unet'],
     takes: ['conditions', 'text', 'temporalText'],
-    unet: 'image',
+    unet: ['image', 'video'],
   },
   decoder: {stages: ['autoencoder', 'decoder'], needs: ['autoencoder'], takes: []},
   prediction: {
     stages: ['temporal', 'prediction'],
     needs: ['autoencoder', 'unet'],
     takes: ['conditions', 'text', 'temporalText'],
-    unet: 'video',
+    unet: ['video', 'given'],
   },
   interpolation: {
     stages: ['temporal', 'prediction', 'interpolation'],
     needs: ['autoencoder', 'unet'],
     takes: ['conditions', 'text', 'temporalText'],
-    unet: 'video',
+    unet: ['video', 'given'],
   },
   'upsampler-image': {
     stages: ['autoencoder', 'upsampler-image'],
     needs: [],
     takes: ['autoencoder', 'unet', 'conditions', 'text', 'temporalText'],
-    unet: 'image',
+    unet: ['image'],
   },
   upsampler: {
-    stages: ['upsampler-image'],
+    stages: ['upsampler-image', 'upsampler'],
     needs: ['unet'],
     takes: ['autoencoder', 'conditions', 'text', 'temporalText'],
-    unet: 'image',
+    unet: ['image', 'video'],
   },
 } as const satisfies Record<StageName, ParentRule>;
 
@@ -95,7 +98,7 @@ export async function startOfNothing(config: StageConfig): Promise<Frozen | unde
   const autoencoder = {config: pixelSpace, weights: new Map()};
   const taken = {autoencoder, scaleFactor: 1, ...(await conditionsFor(config, {}))};
   trainedNetwork(config, taken);
-  return {...taken, parent: {path: 'none', stage: 'none', step: 0}, diffusion: diffusionFor(config, {})};
+  return {...taken, parent: NO_PARENT, diffusion: diffusionFor(config, {})};
 }
 
 /**
@@ -110,8 +113,10 @@ export async function takeOf(parent: LoadedModels, config: StageConfig, from: st
     networkNames.map(name => [name, wanted.has(name) ? parent[name] : undefined]),
   );
   const {lowResolution, upsampling} = parent;
+  // New layers over time are told the text by the spatial layers' encoder.
+  const temporalText = networks.unet?.config.temporal && networks.temporalText;
   const seen = networks.unet ? {lowResolution, upsampling} : {};
-  const taken: Parts = {...networks, ...(await conditionsFor(config, networks)), ...seen};
+  const taken: Parts = {...networks, temporalText, ...(await conditionsFor(config, networks)), ...seen};
   const network = trainedNetwork(config, taken);
   const diffusion = diffusionFor(config, {...taken, diffusion: parent.diffusion});
   // The paper trains image and video with one schedule and one target.
@@ -121,6 +126,7 @@ export async function takeOf(parent: LoadedModels, config: StageConfig, from: st
     ...taken,
     ...(isUpsampler(config) ? {upsampling: upsamplingFor(config, taken)} : {}),
     parent: {path, stage, step},
+    ...(parent.lineage && parent.lineage.length > 0 ? {ancestors: parent.lineage} : {}),
     diffusion,
   };
   const {autoencoder} = taken;
@@ -135,10 +141,10 @@ function refuseOtherParent(stage: StageName, rule: ParentRule, parent: LoadedMod
     throw new UserError(
       `from: the stage "${stage}" starts from ${expected}, but ${from} is of stage "${parent.stage}": set "from" to such a run.`,
     );
-  const {unet} = parent;
-  if (rule.unet && unet && (unet.config.temporal ? 'video' : 'image') !== rule.unet)
+  const kind = parent.unet && kindOf(parent.unet.config);
+  if (rule.unet && kind && !rule.unet.includes(kind))
     throw new UserError(
-      `from: the stage "${stage}" goes on from ${rule.unet === 'image' ? 'an image' : 'a video'} model, but the UNet of ${from} is ${unet.config.temporal ? 'a video' : 'an image'} model's: set "from" to ${expected}.`,
+      `from: the stage "${stage}" goes on from ${rule.unet.map(name => kindLabels[name]).join(' or ')}, but the UNet of ${from} is ${kindLabels[kind]}'s: set "from" to ${expected}.`,
     );
   const missing = rule.needs.find(name => !parent[name]);
   if (missing)
@@ -146,6 +152,17 @@ function refuseOtherParent(stage: StageName, rule: ParentRule, parent: LoadedMod
       `from: the stage "${stage}" needs the ${partLabels[missing]} of its parent, but ${from} has none: set "from" to ${expected}, or to an imported model that has one.`,
     );
 }
+
+function kindOf({temporal}: UNetConfig): UNetKind {
+  return !temporal ? 'image' : temporal.given ? 'given' : 'video';
+}
+
+/** How messages call a model of such a UNet. */
+const kindLabels = {
+  image: 'an image model',
+  video: 'a video model',
+  given: 'a model of given frames (prediction, interpolation)',
+} as const satisfies Record<UNetKind, string>;
 
 function refuseOtherDiffusion(wanted: DiffusionSettings, has: DiffusionSettings, from: string): void {
   const refuse = (field: string, now: unknown, before: unknown) => {

@@ -17,10 +17,6 @@ const USUAL_DROP: DropRates = {all: 0.1, text: 0, labels: 0, boxes: 0, fps: 0};
 export async function conditionsFor(config: StageConfig, parent: Parts): Promise<Pick<Parts, 'conditions' | 'text'>> {
   const section = 'conditions' in config ? config.conditions : undefined;
   const {conditions, text, unet} = parent;
-  if (parent.temporalText && unet?.config.temporal)
-    throw new UserError(
-      'from: the layers over time of this model have a text encoder of their own, and training tells both kinds of layers the text by one: start from the run in which they were trained.',
-    );
   if (conditions) return {conditions: section ? again(conditions, section) : conditions};
   if (!section) return {conditions: text && unet ? ofText(text) : undefined, text: unet ? undefined : text};
   const own = 'unet' in config ? config.unet : undefined;

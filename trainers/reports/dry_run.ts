@@ -36,11 +36,19 @@ export async function dryRun(config: StageConfig, options: DryRunOptions): Promi
   const sections = [
     ['Configuration', stringify(config).trimEnd()],
     ['Parent', origin],
+    ...layersOverTime(config, frozen ?? {}),
     ['Networks', parametersTable(networks)],
     ['Memory', await memoryNeeds(config, networks, frozen)],
     ...(options.data === false ? [] : [['First batch', await firstBatch(config, frozen)]]),
   ];
   return sections.map(([title, text]) => `== ${title}\n${text}`).join('\n\n');
+}
+
+/** As the parent has them or as configured: the configuration alone need not say. */
+function layersOverTime(config: StageConfig, frozen: Parts): [string, string][] {
+  const network = trainedNetwork(config, frozen);
+  const layers = network.name === 'unet' ? network.config.temporal : network.config.temporalDecoder;
+  return layers ? [['Layers over time', stringify(layers).trimEnd()]] : [];
 }
 
 /** The networks of a configuration with their parameters, and the memory its stage will need; no shard is opened. */

@@ -30,11 +30,14 @@ export async function inspectRun(where: string): Promise<string> {
 }
 
 async function inspectCheckpoint(where: string): Promise<string> {
-  const {stage, step, weights, ema, optimizers, metrics, engine} = await loadCheckpoint(where);
+  const {stage, step, weights, ema, optimizers, metrics, engine, lineage = []} = await loadCheckpoint(where);
   const parameters = [...weights.values()].reduce((sum, {data}) => sum + data.length, 0);
   return [
     `checkpoint ${where}: whole`,
     `stage ${stage}, step ${step}`,
+    ...(lineage.length === 0
+      ? []
+      : [`from ${lineage.map(one => `${one.path} (${one.stage}, step ${one.step})`).join(', from ')}`]),
     `${weights.size} weights, ${parameters.toLocaleString('en')} parameters; EMA: ${ema ? 'yes' : 'no'}; optimisers: ${Object.keys(optimizers).join(', ') || 'none'}`,
     `figures: ${JSON.stringify(metrics)}`,
     `engine: ${JSON.stringify(engine)}`,

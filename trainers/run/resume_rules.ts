@@ -1,5 +1,6 @@
 // What of a configuration may change between a checkpoint and the run that resumes it.
-import type {ConfigRule} from '../../checkpoints/index.ts';
+import type {ConfigRule, JsonValue} from '../../checkpoints/index.ts';
+import {DEFAULT_CONTEXT_CHANNELS, temporalSchema} from '../../src/config/models.ts';
 
 const weights = 'the weights would not fit or not mean the same';
 
@@ -33,3 +34,21 @@ export const resumeRules: readonly ConfigRule[] = [
   {path: 'overTime', change: 'refused', why: weights},
   {path: 'diffusion.**', change: 'refused', why: 'the network would be asked for something else'},
 ];
+
+/**
+ * A configuration as it is compared. Sections that may be left to the parent were once written out with their defaults: where
+ * they are absent, their defaults stand here, so that runs of then are resumed.
+ */
+export function comparable(config: JsonValue): JsonValue {
+  if (!isObject(config)) return config;
+  const {stage} = config;
+  if (stage === 'temporal' || stage === 'upsampler')
+    return {...config, temporal: config.temporal ?? (temporalSchema.parse({}) as JsonValue)};
+  if (stage !== 'prediction' && stage !== 'interpolation') return config;
+  const context = isObject(config.context) ? config.context : {};
+  return {...config, context: {channels: DEFAULT_CONTEXT_CHANNELS, ...context}};
+}
+
+function isObject(value: JsonValue | undefined): value is {readonly [key: string]: JsonValue} {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

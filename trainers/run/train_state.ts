@@ -1,5 +1,5 @@
 // Between the variables of a run and the TrainState that checkpoints hold.
-import type {LoadedState, NamedTensors, StateTensor, TrainState} from '../../checkpoints/index.ts';
+import type {Ancestor, LoadedState, NamedTensors, StateTensor, TrainState} from '../../checkpoints/index.ts';
 import type {StageConfig} from '../../src/config/schema.ts';
 import type {Engine} from '../../src/engine/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
@@ -20,6 +20,7 @@ export function stateOf(
   engine: Engine,
   {slots, adversarySlots}: RunSlots,
   place: LoopPlace,
+  lineage: readonly Ancestor[] = [],
 ): TrainState {
   const adversarial = adversarySlots.length > 0;
   return {
@@ -32,6 +33,7 @@ export function stateOf(
     data: place.data ?? null,
     metrics: place.metrics,
     config: asJson(config),
+    lineage,
     engine: engine.describe(),
   };
 }

@@ -60,7 +60,7 @@ export function buildModels(host: HostPipeline, sampling: Sampling, untrained: n
   const keyHost = needDiffusion(host.keyFrames);
   const {window} = sampling;
   const parts: DiffusionPart[] = [];
-  const part = (given: HostDiffusion, replaced?: HostModel<UNetConfig>, temporalText?: HostPart) => {
+  const part = (given: HostDiffusion, replaced?: HostModel<UNetConfig>, temporalText = textOverTime(given)) => {
     const made = diffusionPart(given, replaced, temporalText, window, untrained);
     parts.push(made);
     return made;
@@ -70,12 +70,8 @@ export function buildModels(host: HostPipeline, sampling: Sampling, untrained: n
     const image = needDiffusion(host.spatial);
     const {unet, ownText} = withSpatialOf(keyHost, image);
     const mixed = {...keyHost, conditions: image.conditions, text: image.text};
-    keyFrames = part(mixed, unet, ownText ? keyHost : undefined);
-  } else {
-    // Imported layers over time may have a text of their own.
-    const {temporalText} = keyHost;
-    keyFrames = part(keyHost, undefined, temporalText && {...keyHost, conditions: undefined, text: temporalText});
-  }
+    keyFrames = part(mixed, unet, textOverTime(keyHost) ?? (ownText ? keyHost : undefined));
+  } else keyFrames = part(keyHost);
   const decoderHost = host.decoder?.autoencoder ?? host.keyFrames.autoencoder;
   const {scaleFactor} = host.keyFrames;
   if (!decoderHost || scaleFactor === undefined)
@@ -104,6 +100,12 @@ export function buildModels(host: HostPipeline, sampling: Sampling, untrained: n
       autoencoder.dispose();
     },
   };
+}
+
+/** What tells a part's layers over time the text, where that is an encoder of their own. */
+function textOverTime(host: HostPart): HostPart | undefined {
+  const {temporalText} = host;
+  return temporalText && {...host, conditions: undefined, text: temporalText};
 }
 
 function upsamplerPart(host: HostPart, part: DiffusionPart, untrained: number | undefined): UpsamplerPart {

@@ -10,7 +10,11 @@ export const temporalStage = z.strictObject({
   ...commonShape,
   train: unetTrainSchema,
   from: fromParent,
-  temporal: temporalSchema.prefault({}),
+  temporal: temporalSchema
+    .optional()
+    .describe(
+      "absent: the parent's layers over time where it has some, else the paper's; of the parent's, window may be set anew",
+    ),
   trains: z
     .enum(['temporal', 'all'])
     .default('temporal')

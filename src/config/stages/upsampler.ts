@@ -9,7 +9,11 @@ export const upsamplerStage = z.strictObject({
   ...commonShape,
   train: unetTrainSchema,
   from: fromParent,
-  temporal: temporalSchema.prefault({}),
+  temporal: temporalSchema
+    .optional()
+    .describe(
+      "absent: the parent's layers over time where it has some, else the paper's; of the parent's, window may be set anew",
+    ),
   upsampling: upsamplingSchema.optional().describe("absent: the parent's"),
   // Inherited, as in the temporal stage; stating another is refused.
   diffusion: diffusionSchema.optional(),
