@@ -8,7 +8,7 @@ import {timestepFigures} from './held_out/held_out_loss.ts';
 import {openConditioning} from './inputs/conditions.ts';
 import {openLatentDiffusion} from './inputs/latent_diffusion.ts';
 import type {DiffusionInputs} from './inputs/latents.ts';
-import {growFrom} from './parents/frozen.ts';
+import {growUNet} from './parents/grow_unet.ts';
 import {imageUNet} from './parents/networks.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
@@ -18,7 +18,7 @@ type Inputs = {diffusion: DiffusionInputs; conditions: ConditionTensors};
 export function imageRecipe({config, frozen, heldOut}: StageContext<ImageStageConfig>): Recipe<Inputs> {
   const {seed} = config.run;
   const diffusion = openLatentDiffusion(frozen, config);
-  const unet = growFrom(new UNet(imageUNet(config, frozen ?? {})), frozen?.unet, 'image model', seed);
+  const unet = growUNet(new UNet(imageUNet(config, frozen ?? {})), frozen?.unet, 'image model', seed);
   unet.checkpointing = config.train.gradientCheckpointing;
   const conditioning = openConditioning(frozen?.conditions, {seed, train: true});
   const given =
@@ -29,7 +29,7 @@ export function imageRecipe({config, frozen, heldOut}: StageContext<ImageStageCo
   const known = heldOutConditions(conditioning, heldOut, 'images');
 
   return {
-    trained: [...trainedWeights(unet), ...(conditioning?.trained ?? [])],
+    trained: [...trainedWeights(unet), ...(conditioning?.trainedAt(config) ?? [])],
 
     /** Every frame is an image with noise, a timestep and conditions of its own: [B*T,1,h,w,C]. */
     prepare: (batch, place) => {

@@ -4,7 +4,6 @@
 import type {VideoBatch} from '../datasets/index.ts';
 import type {InterpolationStageConfig} from '../src/config/schema.ts';
 import type {Denoise} from '../src/diffusion/index.ts';
-import type {WeightSpec} from '../src/layers/block.ts';
 import {type EncodedConditions, UNet} from '../src/models/index.ts';
 import {INTERPOLATION} from '../src/sampling/index.ts';
 import * as tf from '../src/tf.ts';
@@ -14,7 +13,8 @@ import {openConditioning} from './inputs/conditions.ts';
 import {contextDraws, contextOf, keyFrames, selectFrames} from './inputs/given_frames.ts';
 import {openLatentDiffusion} from './inputs/latent_diffusion.ts';
 import type {DiffusionInputs} from './inputs/latents.ts';
-import {growFrom, needFrozen} from './parents/frozen.ts';
+import {needFrozen} from './parents/frozen.ts';
+import {growUNet} from './parents/grow_unet.ts';
 import {INTERPOLATION_LEVELS, interpolatedFrames, interpolationUNet} from './parents/networks.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
@@ -34,7 +34,8 @@ export function interpolationRecipe({
   const frames = interpolatedFrames(config);
   const frozen = needFrozen(maybe, 'unet');
   const diffusion = openLatentDiffusion(maybe, config);
-  const unet = interpolationModel(config, frozen, seed);
+  // The context path is behind zeros, and the level starts at zero: before its first step the model is its parent.
+  const unet = growUNet(new UNet(interpolationUNet(config, frozen)), frozen.unet, 'video model', seed);
   unet.checkpointing = config.train.gradientCheckpointing;
   const {conditions, temporalText} = maybe ?? {};
   const conditioning = openConditioning(conditions, {seed, train: false, temporalText});
@@ -118,25 +119,6 @@ export function interpolationRecipe({
       diffusion.dispose();
     },
   };
-}
-
-/** The parent's UNet; what it lacks (the context path, the level) starts at zero or behind zeros, so that nothing changes. */
-function interpolationModel(
-  config: InterpolationStageConfig,
-  parent: Parameters<typeof interpolationUNet>[1],
-  seed: number,
-): UNet {
-  const network = new UNet(interpolationUNet(config, parent));
-  const isLevel = ({path}: WeightSpec) => path.startsWith('class_embedding.');
-  const unet = growFrom(
-    network,
-    parent.unet,
-    'video model',
-    seed,
-    spec => spec.part === 'temporal' || (isLevel(spec) && !parent.unet?.weights.has(spec.path)),
-  );
-  if (parent.unet?.config.classEmbedding !== undefined) return unet;
-  return unet.allocateFrom(spec => (isLevel(spec) ? tf.zeros([...spec.shape]) : undefined));
 }
 
 interface LevelPlace {

@@ -10,6 +10,8 @@ import type {OptimizerConfig} from './optimizer/optimizer.ts';
 export interface TrainedWeight {
   readonly spec: WeightSpec;
   readonly variable: tf.Variable;
+  /** Its learning rate as a multiple of the optimiser's; 1 where absent. */
+  readonly rate?: number;
 }
 
 /** Where in the run a batch is used: all randomness of the step follows from it. */

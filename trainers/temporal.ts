@@ -12,7 +12,7 @@ import {timestepFigures} from './held_out/held_out_loss.ts';
 import {openConditioning} from './inputs/conditions.ts';
 import {openLatentDiffusion} from './inputs/latent_diffusion.ts';
 import type {DiffusionInputs} from './inputs/latents.ts';
-import {growFrom} from './parents/frozen.ts';
+import {growUNet} from './parents/grow_unet.ts';
 import {temporalUNet} from './parents/networks.ts';
 import {trainedPart} from './parents/trained_part.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
@@ -23,7 +23,7 @@ type Inputs = {diffusion: DiffusionInputs; conditions: ConditionTensors};
 export function temporalRecipe({config, frozen, heldOut}: StageContext<TemporalStageConfig>): Recipe<Inputs> {
   const {seed} = config.run;
   const diffusion = openLatentDiffusion(frozen, config);
-  const unet = growFrom(new UNet(temporalUNet(config, frozen ?? {})), frozen?.unet, 'image model', seed);
+  const unet = growUNet(new UNet(temporalUNet(config, frozen ?? {})), frozen?.unet, 'image model', seed);
   unet.checkpointing = config.train.gradientCheckpointing;
   unet.trainWhere(trainedPart(config));
   const {conditions, temporalText} = frozen ?? {};
@@ -46,7 +46,7 @@ export function temporalRecipe({config, frozen, heldOut}: StageContext<TemporalS
   let lossAlphaOne: number | undefined;
 
   return {
-    trained: [...trainedWeights(unet), ...(conditioning?.trained ?? [])],
+    trained: [...trainedWeights(unet), ...(conditioning?.trainedAt(config) ?? [])],
 
     prepare: (batch, place) => {
       if (batch.kind === 'images' && config.trains === 'temporal')

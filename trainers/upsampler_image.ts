@@ -9,7 +9,8 @@ import {heldOutLoss, timestepFigures} from './held_out/held_out_loss.ts';
 import {previewUpsampled} from './held_out/preview_upsampled.ts';
 import {openConditioning} from './inputs/conditions.ts';
 import {ofImages, openUpsampling, type UpsamplingInputs, upsamplerDenoise} from './inputs/upsampling.ts';
-import {growFrom, needFrozen} from './parents/frozen.ts';
+import {needFrozen} from './parents/frozen.ts';
+import {growUNet} from './parents/grow_unet.ts';
 import {partsOfNone, upsamplerUNet} from './parents/networks.ts';
 import {type Recipe, trainedWeights} from './recipe.ts';
 import type {StageContext} from './stage_context.ts';
@@ -27,7 +28,7 @@ export function upsamplerImageRecipe({
   const schedule = makeSchedule(settings.schedule);
   const diffusion = {schedule, prediction: settings.prediction};
   const upsampling = openUpsampling(parts, config);
-  const unet = growFrom(new UNet(upsamplerUNet(config, parts)), parts.unet, 'upsampler', seed);
+  const unet = growUNet(new UNet(upsamplerUNet(config, parts)), parts.unet, 'upsampler', seed);
   unet.checkpointing = config.train.gradientCheckpointing;
   const conditioning = openConditioning(parts.conditions, {seed, train: true});
   const clips = heldOut.map(upsampling.encode);
@@ -37,7 +38,7 @@ export function upsamplerImageRecipe({
   const set = {clips: frames, seed, quantiles: config.heldOut.timesteps};
 
   return {
-    trained: [...trainedWeights(unet), ...(conditioning?.trained ?? [])],
+    trained: [...trainedWeights(unet), ...(conditioning?.trainedAt(config) ?? [])],
 
     /** Every frame is an image with noise, a timestep, a level and conditions of its own: [B*T,1,h,w,C]. */
     prepare: (batch, place) => ({

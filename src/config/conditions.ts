@@ -32,12 +32,24 @@ const text = z
       .boolean()
       .optional()
       .describe('whether the text encoder trains; default: only one that starts from nothing'),
+    learningRate: z
+      .number()
+      .positive()
+      .max(10)
+      .optional()
+      .describe(
+        "of the text encoder where it trains, with the optimiser's warm-up and schedule; absent: the optimiser's",
+      ),
     drop,
   })
   .refine(({from, encoder}) => from === undefined || encoder === undefined, 'give from or encoder, not both');
 
 export const conditionsSchema = z.strictObject({
   drop: fraction.default(0.1).describe('how often all conditions are left out together in training'),
+  tokenWidth: count
+    .max(8192)
+    .optional()
+    .describe('of labels and boxes that are added to a model which attends to nothing yet'),
   text: text.optional(),
   labels: z
     .strictObject({drop, classes: z.record(name, label).describe('by the names that KEY.json gives them')})

@@ -91,6 +91,8 @@ export interface VideoPlace {
   readonly frames: number;
   /** Features of the given frames at this size, [B,T,h,w,K]. */
   readonly given?: tf.Tensor5D | undefined;
+  /** After its SiLU, [B,width]: of the layers over time, where it is another than the frames'. */
+  readonly embedding?: tf.Tensor2D | undefined;
 }
 
 /** A spatial residual block, then its temporal one, then their mix. */
@@ -131,7 +133,10 @@ export class VideoResBlock extends Block<VideoResBlockOptions> {
     return tf.tidy(() => {
       const [n, h, w, c] = spatial.shape;
       const clip: tf.Tensor5D = tf.reshape(spatial, [n / video.frames, video.frames, h, w, c]);
-      return tf.reshape(mixer.forward(clip, temporal.forward(clip, embedding, video.given)), spatial.shape);
+      return tf.reshape(
+        mixer.forward(clip, temporal.forward(clip, video.embedding ?? embedding, video.given)),
+        spatial.shape,
+      );
     });
   }
 

@@ -19,6 +19,8 @@ export type Checkpointing = boolean | 'all';
 export interface UNetPlace {
   /** The timestep (and class) embedding after its SiLU, [B,E]. */
   readonly embedding: tf.Tensor2D;
+  /** Of the layers over time, where they are told more than the frames are. */
+  readonly temporalEmbedding?: tf.Tensor2D | undefined;
   readonly context?: tf.Tensor3D | undefined;
   readonly temporalContext?: tf.Tensor3D | undefined;
   /** Frames per video; absent: the image model, and no temporal layer runs. */
@@ -59,9 +61,9 @@ abstract class Stage<Options extends StageOptions> extends Block<Options> {
 
   protected resnet(i: number, x: tf.Tensor4D, place: UNetPlace): tf.Tensor4D {
     const block = this.resnets[i]!;
-    const run = (h: tf.Tensor4D, embedding: tf.Tensor2D, given?: tf.Tensor5D) =>
-      block.forward(h, embedding, videoOf(place, given));
-    const inputs = [x, place.embedding, this.given(place)] as const;
+    const run = (h: tf.Tensor4D, embedding: tf.Tensor2D, given?: tf.Tensor5D, temporalEmbedding?: tf.Tensor2D) =>
+      block.forward(h, embedding, videoOf({...place, temporalEmbedding}, given));
+    const inputs = [x, place.embedding, this.given(place), place.temporalEmbedding] as const;
     return place.checkpointing === 'all'
       ? checkpointed(block, inputs, (...again) => run(...(again as typeof inputs)))
       : run(...inputs);
@@ -96,8 +98,8 @@ abstract class Stage<Options extends StageOptions> extends Block<Options> {
   }
 }
 
-function videoOf({frames}: UNetPlace, given: tf.Tensor5D | undefined): VideoPlace | undefined {
-  return frames === undefined ? undefined : {frames, given};
+function videoOf({frames, temporalEmbedding}: UNetPlace, given: tf.Tensor5D | undefined): VideoPlace | undefined {
+  return frames === undefined ? undefined : {frames, given, embedding: temporalEmbedding};
 }
 
 export interface DownStageOptions extends StageOptions {

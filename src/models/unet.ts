@@ -29,7 +29,7 @@ export interface UNetInputs<X extends tf.Tensor = tf.Tensor> {
   readonly temporalContext?: tf.Tensor3D | undefined;
   /** int32 [B] */
   readonly classLabels?: tf.Tensor1D | undefined;
-  /** [B, addedNumbers.count] */
+  /** [B, addedNumbers.count]; images take none where they are of the layers over time alone. */
   readonly addedNumbers?: tf.Tensor2D | undefined;
   /** (mask x latents, mask) of given frames, [B,T,H,W,C+1]; absent is the same as zeros. */
   readonly given?: tf.Tensor5D | undefined;
@@ -86,6 +86,7 @@ export class UNet extends Block<{config: UNetConfig}> {
       this.addEmbedding = this.child(
         'add_embedding',
         new TimestepEmbedding({inputs, hidden: embedding, outputs: embedding}),
+        addedNumbers.to,
       );
     }
     if (temporal?.given) {
@@ -203,7 +204,7 @@ export class UNet extends Block<{config: UNetConfig}> {
     const path = this.contextPath;
     if (given && !path) throw new Error('This UNet has no path for given frames: build it with temporal.given.');
     return {
-      embedding: this.embed(timesteps, classLabels, addedNumbers),
+      ...this.embed(timesteps, classLabels, addedNumbers),
       context,
       temporalContext,
       frames,
@@ -217,30 +218,40 @@ export class UNet extends Block<{config: UNetConfig}> {
     frames: number,
   ): UNetPlace {
     const each = <R extends tf.Rank>(x: tf.Tensor<R> | undefined) => x && repeatRows(x, frames);
-    return {
-      embedding: this.embed(repeatRows(timesteps, frames), each(classLabels), each(addedNumbers)),
-      context: each(context),
-    };
+    const numbers = this.config.addedNumbers?.to === 'temporal' ? undefined : each(addedNumbers);
+    const {embedding} = this.embed(repeatRows(timesteps, frames), each(classLabels), numbers, 'image');
+    return {embedding, context: each(context)};
   }
 
-  private embed(timesteps: tf.Tensor1D, classLabels?: tf.Tensor1D, addedNumbers?: tf.Tensor2D): tf.Tensor2D {
-    const table = (dim: number) => this.constant(`frequencies ${dim}`, () => tf.tensor1d(sinusoidFrequencies(dim)));
-    let embedding = this.timeEmbedding.forward(sinusoid(timesteps, table(this.config.channels[0]!)));
+  /** What every layer is told with the timestep; where the layers over time are told more, theirs beside it. */
+  private embed(
+    timesteps: tf.Tensor1D,
+    classLabels: tf.Tensor1D | undefined,
+    addedNumbers: tf.Tensor2D | undefined,
+    mode: 'video' | 'image' = 'video',
+  ): Pick<UNetPlace, 'embedding' | 'temporalEmbedding'> {
+    let embedding = this.timeEmbedding.forward(sinusoid(timesteps, this.frequencies(this.config.channels[0]!)));
     if (this.classEmbedding) {
       if (!classLabels) throw new Error('This UNet is conditioned on a class: pass classLabels [B].');
       embedding = tf.add(embedding, this.classEmbedding.forward(classLabels));
     }
-    const added = this.config.addedNumbers;
-    if (this.addEmbedding && added) {
-      if (!addedNumbers)
-        throw new Error(
-          `This UNet is conditioned on ${added.count} added numbers: pass addedNumbers [B,${added.count}].`,
-        );
-      const [b] = addedNumbers.shape;
-      const sinusoids = sinusoid(tf.reshape(addedNumbers, [b * added.count]), table(added.dim));
-      embedding = tf.add(embedding, this.addEmbedding.forward(tf.reshape(sinusoids, [b, added.count * added.dim])));
-    }
-    return silu(embedding) as tf.Tensor2D;
+    const overTime = this.config.addedNumbers?.to === 'temporal';
+    if (!this.config.addedNumbers || (overTime && mode === 'image')) return {embedding: silu(embedding) as tf.Tensor2D};
+    const told = silu(tf.add(embedding, this.embedNumbers(addedNumbers))) as tf.Tensor2D;
+    return overTime ? {embedding: silu(embedding) as tf.Tensor2D, temporalEmbedding: told} : {embedding: told};
+  }
+
+  private embedNumbers(numbers: tf.Tensor2D | undefined): tf.Tensor2D {
+    const {count = 0, dim = 0} = this.config.addedNumbers ?? {};
+    if (!numbers || !this.addEmbedding)
+      throw new Error(`This UNet is conditioned on ${count} added numbers: pass addedNumbers [B,${count}].`);
+    const [b] = numbers.shape;
+    const sinusoids = sinusoid(tf.reshape(numbers, [b * count]), this.frequencies(dim));
+    return this.addEmbedding.forward(tf.reshape(sinusoids, [b, count * dim]));
+  }
+
+  private frequencies(dim: number): tf.Tensor1D {
+    return this.constant(`frequencies ${dim}`, () => tf.tensor1d(sinusoidFrequencies(dim))) as tf.Tensor1D;
   }
 
   /** Inputs: [latents, timesteps], then context and temporalContext where the model attends to text. */

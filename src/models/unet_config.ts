@@ -35,8 +35,11 @@ export interface UNetConfig {
   readonly normGroups: number;
   /** How many classes (or noise levels) a label may name. */
   readonly classEmbedding?: number | undefined;
-  /** Numbers such as the frame rate, each as a sinusoid of `dim` channels, through an MLP into the timestep embedding. */
-  readonly addedNumbers?: {readonly count: number; readonly dim: number} | undefined;
+  /**
+   * Numbers such as the frame rate, each as a sinusoid of `dim` channels, through an MLP into the timestep embedding; of every
+   * layer, or of the layers over time alone, to which the MLP then belongs.
+   */
+  readonly addedNumbers?: {readonly count: number; readonly dim: number; readonly to?: 'temporal'} | undefined;
   /** Epsilon of the residual blocks' GroupNorm where it is not 1e-5 (diffusers' copy of SVD). */
   readonly epsilons?:
     | {readonly down: readonly number[]; readonly mid: number; readonly up: readonly number[]}
@@ -80,4 +83,8 @@ export function checkUNetConfig(config: UNetConfig): void {
   }
   if (crossOnly?.some(Boolean) && crossAttentionDim === undefined)
     throw new UserError('unet.crossOnly needs unet.crossAttentionDim, the width of the text.');
+  if (config.addedNumbers?.to === 'temporal' && !config.temporal?.conv)
+    throw new UserError(
+      'The frame rate enters with the timestep, which only convolutions over time take: set temporal.conv to true, or leave conditions.fps out.',
+    );
 }

@@ -10,6 +10,7 @@ export {framesToPixels} from './frames_to_pixels.ts';
 export {geglu} from './geglu.ts';
 export {gelu} from './gelu.ts';
 export {type GroupNormOptions, groupNorm} from './group_norm.ts';
+export {adamWScalarNames} from './kernel_contracts.ts';
 export {layerNorm} from './layer_norm.ts';
 export {linear} from './linear.ts';
 export {overwrite} from './overwrite.ts';

@@ -21,7 +21,7 @@ const discriminator = {channels: 4, layers: 1};
 const adversarial = {startStep: 1, optimizer: {learningRate: 1e-3}};
 const conditions = {
   drop: 0.2,
-  text: {encoder: {channels: 8, layers: 1, heads: 2, tokens: 8, vocabulary: 64}},
+  text: {encoder: {channels: 8, layers: 1, heads: 2, tokens: 8, vocabulary: 64}, learningRate: 5e-4},
   labels: {classes: {direction: {values: ['left', 'right', 'up', 'down']}}},
   boxes: {classes: ['square', 'disc'], max: 2},
   fps: {},

@@ -18,3 +18,19 @@ test.each(pages)('%s', page => {
   const missing = local.filter(link => !existsSync(path.resolve(path.dirname(file), decodeURIComponent(link))));
   expect(missing).toEqual([]);
 });
+
+/** Folders whose files a page may name without a link: in code, in commands, in prose. */
+const folders = 'src|trainers|datasets|checkpoints|packages|configs|scripts|test|examples|docs';
+const named = new RegExp(`(?<![\\w./-])(?:${folders})/[\\w./-]*\\w`, 'g');
+
+test('names of files and folders are found in text', () => {
+  const text =
+    'see `src/a.ts` and runs/x/checkpoints/step-1, scripts/b.ts. (test/c) or ../src/d.ts, npx tsx scripts/e.ts 3';
+  expect(text.match(named)).toEqual(['src/a.ts', 'scripts/b.ts', 'test/c', 'scripts/e.ts']);
+});
+
+test.each(pages)('%s names files that are there', page => {
+  const text = readFileSync(path.join(root, page), 'utf8');
+  const missing = (text.match(named) ?? []).filter(name => !existsSync(path.join(root, name)));
+  expect(missing).toEqual([]);
+});

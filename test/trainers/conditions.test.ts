@@ -165,3 +165,37 @@ test('directions are measured as drawn', () => {
     expect(directionOf(frames, [6, 32, 32])).toBe(direction);
   }
 });
+
+test('the text encoder learns at its own rate, with the schedule of all', async () => {
+  const one = {train: {steps: 1}, optimizer: {learningRate: 1e-3, weightDecay: 0}, checkpoint: {every: 1}};
+  const runOf = async (name: string, learningRate: number | undefined) => {
+    const own = {...conditions, text: {...conditions.text, learningRate}};
+    const change = {...one, run: {name, root, seed: 5}, conditions: own};
+    await train(stageSchemas.image.parse(config('image', change)), {logStyle: 'json'});
+    return loadRun(path.join(root, name), 'raw');
+  };
+  const [same, slow] = [await runOf('text-same', undefined), await runOf('text-slow', 1e-5)];
+  const initial = new ConditionEncoder(same.conditions!.config).allocate(5, 'conditions');
+  const moved = (run: typeof same) => {
+    const largest = {text: 0, others: 0};
+    for (const [name, {data: values}] of run.conditions!.weights) {
+      const was = initial.namedWeights().get(name)!.dataSync();
+      const part = name.startsWith('text_encoder.') ? 'text' : 'others';
+      for (const [i, value] of values.entries()) largest[part] = Math.max(largest[part], Math.abs(value - was[i]!));
+    }
+    return largest;
+  };
+  // The first step of Adam is as long as the learning rate.
+  expect(moved(same).text).toBeCloseTo(1e-3, 5);
+  expect(moved(slow).text).toBeCloseTo(1e-5, 7);
+  expect(moved(slow).others).toBeCloseTo(1e-3, 5);
+  for (const [name, {data: values}] of slow.unet!.weights)
+    for (const [i, value] of same.unet!.weights.get(name)!.data.entries()) expect(values[i]).toBeCloseTo(value, 6);
+  initial.dispose();
+  const still = {...conditions, text: {...conditions.text, train: false, learningRate: 1e-5}};
+  await expect(
+    train(stageSchemas.image.parse(config('image', {run: {name: 'still', root}, conditions: still})), {
+      logStyle: 'json',
+    }),
+  ).rejects.toThrow('conditions.text.learningRate is given, but the text encoder does not train');
+}, 60_000);

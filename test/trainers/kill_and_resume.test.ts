@@ -4,6 +4,7 @@ import {once} from 'node:events';
 import {cpSync, existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {engineTable} from '../../src/engine/index.ts';
 import {integers, uniforms} from '../../src/random/index.ts';
 import {
   command,
@@ -21,12 +22,17 @@ const MINUTES = 60_000;
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000);
 const killed: Record<string, number> = {};
 
-describe.each(['wasm', 'cpu'] as const)('on the %s engine', engine => {
+/** KILLS=5 kills every stage that often; on the torch engine too, where it is set up. */
+const asked = process.env.KILLS;
+const torch = (await engineTable()).find(row => row.engine === 'torch');
+const engines = ['wasm', 'cpu', ...(asked !== undefined && torch?.available ? (['torch'] as const) : [])] as const;
+
+describe.each(engines)('on the %s engine', engine => {
   let data: MicroData;
   let root = '';
   const seconds = new Map<MicroStage, number>();
   const stages: MicroStage[] =
-    engine === 'wasm'
+    engine !== 'cpu'
       ? ['autoencoder', 'image', 'temporal', 'prediction', 'interpolation', 'decoder', 'upsampler-image', 'upsampler']
       : ['autoencoder', 'image'];
 
@@ -59,8 +65,7 @@ describe.each(['wasm', 'cpu'] as const)('on the %s engine', engine => {
           upsampler: 2,
         }
       : {autoencoder: 3};
-  // KILLS=5 kills every stage that often.
-  const kills = (stage: MicroStage) => Number(process.env.KILLS ?? usual[stage] ?? 0);
+  const kills = (stage: MicroStage) => Number(asked ?? usual[stage] ?? 0);
   const cases = stages.flatMap(stage =>
     Array.from({length: kills(stage)}, (_, n) => ({stage, n, during: n % 2 === 1 ? 'write' : 'anywhere'})),
   );

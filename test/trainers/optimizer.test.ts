@@ -88,3 +88,53 @@ test('a gradient that is not finite changes nothing', () => {
     expect(variable.dataSync()).toEqual(before[i]);
   }
 });
+
+test('weights with a rate of their own: one clipping by the norm of all, as separate parameter groups have it', () => {
+  const shapes = [[3, 4], [5], [2, 2]] as const;
+  const rates = [1, 0.25, 0.25];
+  const options = {...updateOptions(config, {step: 2, steps: 9}), clipNorm: 0.7};
+  const made = () =>
+    shapes.map((shape, i) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      const spec = {path: `w${i}`, shape, init: {kind: 'zeros'}, layout: 'linear', part: 'spatial'} as const;
+      const variable = tf.variable(tf.tensor(values(10 + i, size), [...shape]));
+      return makeSlots([{spec, variable, rate: rates[i]!}])[0]!;
+    });
+  const gradients = shapes.map((shape, i) =>
+    tf.tensor(
+      values(
+        20 + i,
+        shape.reduce((a, b) => a * b, 1),
+      ),
+      [...shape],
+    ),
+  );
+  const squares = gradients.map(gradient => tf.sum(tf.square(gradient)).dataSync()[0]!);
+  const norm = Math.sqrt(squares.reduce((a, b) => a + b, 0));
+  expect(norm).toBeGreaterThan(0.7);
+
+  const ours = made();
+  const before = tf.memory().numTensors;
+  const told = update(ours, gradients, options);
+  expect(told.dataSync()[0]).toBeCloseTo(norm, 4);
+  told.dispose();
+  expect(tf.memory().numTensors).toBe(before);
+  // Each alone, of a gradient that was clipped beforehand.
+  const expected = made();
+  for (const [i, slot] of expected.entries()) {
+    const clipped = tf.mul(gradients[i]!, 0.7 / (norm + 1e-6));
+    const {clipNorm: _, ...unclipped} = options;
+    update([{...slot, rate: 1}], [clipped], {...unclipped, learningRate: options.learningRate * rates[i]!});
+  }
+  for (const part of ['variable', 'm', 'v', 'ema'] as const)
+    for (const [i, slot] of ours.entries()) {
+      const wanted = expected[i]![part].dataSync();
+      for (const [at, value] of slot[part].dataSync().entries()) expect(value).toBeCloseTo(wanted[at]!, 6);
+    }
+
+  const still = ours.map(({variable}) => variable.dataSync().slice());
+  const overflown = [gradients[0]!, tf.fill([5], Number.POSITIVE_INFINITY), gradients[2]!];
+  expect(Number.isFinite(update(ours, overflown, options).dataSync()[0])).toBe(false);
+  expect(ours.map(({variable}) => variable.dataSync())).toEqual(still);
+  disposeSlots([...ours, ...expected]);
+});

@@ -25,6 +25,12 @@ export const CONDITIONS_PREFIX = 'conditions.';
 /** Whose rows the conditions are: one a clip, or one a frame. */
 export type RowsAre = 'clips' | 'images';
 
+/** What of a configuration says how fast the text encoder learns. */
+interface RateConfig {
+  readonly conditions?: {readonly text?: {readonly learningRate?: number | undefined} | undefined} | undefined;
+  readonly optimizer: {readonly learningRate: number};
+}
+
 export class Conditioning {
   readonly encoder: ConditionEncoder;
   private readonly drop: DropRates;
@@ -41,6 +47,19 @@ export class Conditioning {
 
   get trained(): TrainedWeight[] {
     return trainedWeights(this.encoder, CONDITIONS_PREFIX);
+  }
+
+  /** The same, the text encoder's at their own learning rate where one is configured. */
+  trainedAt({conditions, optimizer}: RateConfig): TrainedWeight[] {
+    const own = conditions?.text?.learningRate;
+    if (own === undefined) return this.trained;
+    if (!this.textTrains)
+      throw new UserError(
+        'conditions.text.learningRate is given, but the text encoder does not train: set conditions.text.train.',
+      );
+    const rate = own / optimizer.learningRate;
+    const isText = ({spec}: TrainedWeight) => spec.path.startsWith(`${CONDITIONS_PREFIX}text_encoder.`);
+    return this.trained.map(weight => (isText(weight) ? {...weight, rate} : weight));
   }
 
   /** The conditions of a training batch, some left out; a frozen text encoder runs here, outside the gradient. */

@@ -1,8 +1,9 @@
 // AdamW's slots for the trained weights, and the EMA beside them. A frozen weight has no slot.
-import {type AdamWOptions, type AdamWSlot, adamWStep} from '../../src/ops/index.ts';
+import {type AdamWOptions, type AdamWSlot, adamWScalars, adamWStep} from '../../src/ops/index.ts';
 import * as tf from '../../src/tf.ts';
 import type {TrainedWeight} from '../recipe.ts';
 import {emaDecayAt, learningRateAt} from './learning_rate.ts';
+import {updateAtRates} from './own_rates.ts';
 
 export interface OptimizerConfig {
   learningRate: number;
@@ -39,7 +40,10 @@ export function makeSlots(trained: readonly TrainedWeight[]): Slot[] {
 /** Slots of zeros for a network that has no average. */
 export function makeMomentSlots(trained: readonly TrainedWeight[]): MomentSlot[] {
   const zeros = (shape: number[]) => tf.tidy(() => tf.variable(tf.zeros(shape), false));
-  return trained.map(({spec, variable}) => ({spec, variable, m: zeros(variable.shape), v: zeros(variable.shape)}));
+  return trained.map(weight => {
+    const {shape} = weight.variable;
+    return {...weight, m: zeros(shape), v: zeros(shape)};
+  });
 }
 
 /** One update in place, with the step's `updateOptions` or a tensor of their `adamWScalars`. Returns the global gradient norm before clipping; if it is not finite, nothing was changed. */
@@ -55,7 +59,11 @@ export function update(
     v,
     ...('ema' in rest ? {ema: rest.ema} : {}),
   }));
-  return adamWStep(adamW, options);
+  if (slots.every(({rate = 1}) => rate === 1)) return adamWStep(adamW, options);
+  const rated = adamW.map((slot, i) => ({slot, rate: slots[i]!.rate ?? 1}));
+  return tf.tidy(() =>
+    updateAtRates(rated, options instanceof tf.Tensor ? options : tf.tensor1d(adamWScalars(options), 'float32')),
+  );
 }
 
 /** The numbers of the update that turns step `step` into `step + 1`; a captured step takes their `adamWScalars` as a tensor. */

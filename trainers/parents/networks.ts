@@ -165,7 +165,10 @@ export function temporalUNet(
     );
   }
   const unet = imageUNet(image, parent);
-  return {...unet, temporal: layersOverTime(temporal, unet.temporal, {from: image.from, frames: data.frames})};
+  const over = layersOverTime(temporal, unet.temporal, {from: image.from, frames: data.frames});
+  // The spatial layers of a parent are frozen, and stay the image model that they are.
+  const numbers = parent.unet && !parent.unet.config.addedNumbers ? unet.addedNumbers : undefined;
+  return {...unet, temporal: over, ...(numbers ? {addedNumbers: {...numbers, to: 'temporal'}} : {})};
 }
 
 /** The parent's video UNet with the path of given frames. */

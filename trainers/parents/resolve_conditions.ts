@@ -17,10 +17,34 @@ const USUAL_DROP: DropRates = {all: 0.1, text: 0, labels: 0, boxes: 0, fps: 0};
 export async function conditionsFor(config: StageConfig, parent: Parts): Promise<Pick<Parts, 'conditions' | 'text'>> {
   const section = 'conditions' in config ? config.conditions : undefined;
   const {conditions, text, unet} = parent;
-  if (conditions) return {conditions: section ? again(conditions, section) : conditions};
-  if (!section) return {conditions: text && unet ? ofText(text) : undefined, text: unet ? undefined : text};
+  if (!section) {
+    if (conditions) return {conditions};
+    return {conditions: text && unet ? ofText(text) : undefined, text: unet ? undefined : text};
+  }
   const own = 'unet' in config ? config.unet : undefined;
-  return {conditions: await described(section, text, (own ?? unet?.config)?.crossAttentionDim), text: undefined};
+  const width = widthOf(section, (own ?? unet?.config)?.crossAttentionDim);
+  const told = conditions
+    ? await again(conditions, section, width)
+    : {conditions: await described(section, text, width), added: addedTo({text}, section)};
+  if (config.stage === 'temporal' && !own) refuseUntrained(told.added);
+  return {conditions: told.conditions, text: undefined};
+}
+
+/** What is told by tokens alone has weights of its own, which only a stage that trains the spatial layers too can train. */
+function refuseUntrained(added: readonly string[]): void {
+  const field = added.find(name => name !== 'fps');
+  if (field)
+    throw new UserError(
+      `conditions.${field} is new to the parent, and this stage trains the layers over time alone: add it in a stage "image" that goes on from the image model, then train the layers over time on that; only conditions.fps can be added here.`,
+    );
+}
+
+function widthOf({tokenWidth}: ConditionsSection, unets: number | undefined): number | undefined {
+  if (tokenWidth !== undefined && unets !== undefined && tokenWidth !== unets)
+    throw new UserError(
+      `conditions.tokenWidth is ${tokenWidth}, but the UNet attends to tokens of ${unets}: leave it out.`,
+    );
+  return unets ?? tokenWidth;
 }
 
 /**
@@ -85,16 +109,67 @@ export function textOf({config, weights}: HostConditions): HostText | undefined 
 
 const TEXT_PREFIX = 'text_encoder.';
 
-/** The parent's conditions, dropped and trained as the section says. */
-function again(parent: HostConditions, {text, labels, boxes, fps, ...rest}: ConditionsSection): HostConditions {
-  const described = text?.from ? 'text.from' : text?.encoder ? 'text.encoder' : undefined;
-  const field = described ?? (labels ? 'labels' : boxes ? 'boxes' : fps ? 'fps' : undefined);
+/** The parent's conditions with those that the section adds, dropped and trained as it says. */
+async function again(
+  parent: HostConditions,
+  section: ConditionsSection,
+  width: number | undefined,
+): Promise<{conditions: HostConditions; added: readonly string[]}> {
+  const {text, labels, boxes} = section;
+  const had = parent.config;
+  const known = Object.keys(labels?.classes ?? {}).find(name => Object.hasOwn(had.labels ?? {}, name));
+  const field =
+    had.text && text?.from
+      ? 'text.from'
+      : had.text && text?.encoder
+        ? 'text.encoder'
+        : known !== undefined
+          ? `labels.classes.${known}`
+          : had.boxes && boxes
+            ? 'boxes'
+            : undefined;
   if (field)
     throw new UserError(
       `conditions.${field} is given, but the parent brings its conditions with their weights: leave it out.`,
     );
-  if (text && !parent.config.text) throw new UserError('conditions.text is given, but the parent has no text encoder.');
-  return {...parent, drop: dropRates({...rest, text}), textTrains: text?.train ?? parent.textTrains};
+  if (text && !had.text && !text.from && !text.encoder)
+    throw new UserError('conditions.text is given, but the parent has no text encoder.');
+  const more = await described({...section, text: had.text ? undefined : text}, undefined, width);
+  const all = {...had.labels, ...more.config.labels};
+  const config: ConditionsConfig = {
+    ...had,
+    ...more.config,
+    ...(had.text ? {text: had.text} : {}),
+    ...(Object.keys(all).length > 0 ? {labels: all} : {}),
+    dim: had.dim || more.config.dim,
+  };
+  const {drop} = parent;
+  return {
+    conditions: {
+      config,
+      weights: new Map([...parent.weights, ...more.weights]),
+      drop: {
+        all: section.drop,
+        text: text?.drop ?? drop.text,
+        labels: labels?.drop ?? drop.labels,
+        boxes: boxes?.drop ?? drop.boxes,
+        fps: section.fps?.drop ?? drop.fps,
+      },
+      textTrains: text?.train ?? (had.text ? parent.textTrains : more.textTrains),
+    },
+    added: addedTo(had, section),
+  };
+}
+
+/** The conditions of the section that the parent does not have, as it names them. */
+function addedTo(
+  had: {readonly [Name in 'text' | 'boxes' | 'fps']?: unknown},
+  {text, labels, boxes, fps}: ConditionsSection,
+): string[] {
+  const given = {text, labels, boxes, fps};
+  return Object.entries(given).flatMap(([name, value]) =>
+    value !== undefined && (name === 'labels' || !had[name as 'text']) ? [name] : [],
+  );
 }
 
 async function described(
@@ -114,7 +189,7 @@ async function described(
   const dim = width ?? found?.config.encoder.channels;
   if (dim === undefined && (labels || boxes))
     throw new UserError(
-      'Labels and boxes enter by cross-attention: set unet.crossAttentionDim, the width of their tokens.',
+      "Labels and boxes enter by cross-attention: set unet.crossAttentionDim, the width of their tokens (conditions.tokenWidth where the UNet is a parent's).",
     );
   return {
     config: {

@@ -21,6 +21,7 @@ export const resumeRules: readonly ConfigRule[] = [
   {path: 'stage', change: 'refused', why: 'another stage trains other weights'},
   {path: 'autoencoder.**', change: 'refused', why: weights},
   {path: 'unet.**', change: 'refused', why: weights},
+  {path: 'conditions.text.learningRate', change: 'allowed'},
   {path: 'conditions.**', change: 'refused', why: weights},
   {path: 'temporal.**', change: 'refused', why: weights},
   {path: 'context.given', change: 'allowed'},

@@ -187,9 +187,11 @@ export function encodeConditions(
   const told = (asked: Conditions): UNetConditions => {
     const own = conditions ? encode(conditions, asked) : {};
     const overTime = temporalConditions ? encode(temporalConditions, asked) : {};
-    if (overTime.addedNumbers) overTime.addedNumbers.dispose();
+    if (own.addedNumbers && overTime.addedNumbers) overTime.addedNumbers.dispose();
+    const numbers = own.addedNumbers ?? overTime.addedNumbers;
     return {
       ...own,
+      ...(numbers ? {addedNumbers: numbers} : {}),
       ...(overTime.context ? {temporalContext: overTime.context} : {}),
       ...(level === undefined ? {} : {classLabels: tf.tensor1d([level], 'int32')}),
     };

@@ -125,7 +125,7 @@ export function withSpatialOf(
     );
   const names = [...new Set([...Object.keys(own), ...Object.keys(other)])] as (keyof typeof own)[];
   for (const field of names) {
-    if (field === 'crossAttentionDim') continue;
+    if (field === 'crossAttentionDim' || (field === 'addedNumbers' && own.addedNumbers?.to === 'temporal')) continue;
     const [a, b] = [JSON.stringify(own[field]), JSON.stringify(other[field])];
     if (a !== b)
       throw new UserError(
@@ -143,7 +143,12 @@ export function withSpatialOf(
         `spatial: ${image.path} predicts ${image.diffusion[field]}, but the layers over time of ${video.path} were trained with ${video.diffusion[field]}.`,
       );
   }
-  const config = {...other, temporal: {...temporal, ...(ownDim === undefined ? {} : {contextDim: ownDim})}};
+  const config = {
+    ...other,
+    // Numbers that the layers over time alone are told are theirs.
+    ...(own.addedNumbers?.to === 'temporal' ? {addedNumbers: own.addedNumbers} : {}),
+    temporal: {...temporal, ...(ownDim === undefined ? {} : {contextDim: ownDim})},
+  };
   const specs = new UNet(config).weightSpecs();
   const temporalPaths = new Set(specs.flatMap(({part, path}) => (part === 'temporal' ? [path] : [])));
   const spatial = [...image.unet.weights].filter(([path]) => !temporalPaths.has(path));
