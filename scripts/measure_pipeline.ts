@@ -8,7 +8,15 @@ import type {SamplerName} from '../src/diffusion/index.ts';
 import {type EngineName, openEngine} from '../src/engine/index.ts';
 import {framesToPixels, rawToLatents} from '../src/models/index.ts';
 import {table} from '../src/platform/table.ts';
-import {decodeVideo, frameRange, interpolateFrames, predictFrames, sampleLatents} from '../src/sampling/index.ts';
+import {
+  decodeVideo,
+  frameRange,
+  INTERPOLATION,
+  interpolateFrames,
+  type LatentDiffusion,
+  predictFrames,
+  sampleLatents,
+} from '../src/sampling/index.ts';
 import * as tf from '../src/tf.ts';
 import {loadRun} from '../trainers/index.ts';
 import {heldOutBatches} from '../trainers/inputs/data.ts';
@@ -28,6 +36,12 @@ const {values} = parseArgs({
 });
 const [clips, steps] = [Number(values.clips), Number(values.steps)];
 const SPACING = 8;
+/** Between key frames: every how many frames of a clip at the highest rate one is taken, and the passes that make those between. */
+const passes: readonly {title: string; stride: number; levels: readonly (0 | 1)[]}[] = [
+  {title: 'x4: first pass', stride: INTERPOLATION, levels: [0]},
+  {title: 'second pass alone', stride: 1, levels: [1]},
+  {title: 'x16: both passes', stride: 1, levels: [0, 1]},
+];
 const run = (name: string) => path.join(values.root, name);
 await openEngine(values.engine as EngineName | 'auto');
 const parts = {
@@ -128,48 +142,40 @@ async function chain({model, clip}: DiffusionPart): Promise<void> {
   }
 }
 
-/** Frames between key frames of real clips: the model's against a linear blend. */
+/** Frames between key frames of real clips: the model's, made as `sample` makes them, against a linear blend. */
 async function between({model, clip}: DiffusionPart): Promise<void> {
   const real = await heldOut('interpolation');
   const rows: string[][] = [];
-  for (const level of [0, 1] as const) {
+  for (const {title, stride, levels} of passes) {
+    const frames = INTERPOLATION ** levels.length + 1;
+    const own = Array.from({length: frames}, (_, t) => t * stride);
     const errors = {model: 0, mean: 0, blend: 0, latentBlend: 0, autoencoder: 0};
-    for (const [index, frames] of real.entries()) {
-      const stride = level === 0 ? 4 : 1;
-      const own = Array.from({length: clip}, (_, t) => t * stride);
-      const truth = select(frames, own);
+    for (const [index, whole] of real.entries()) {
+      const truth = select(whole, own);
       const latents = encode(truth);
-      const keys = tf.gather(latents, [0, clip - 1], 1) as tf.Tensor5D;
+      const keys = tf.gather(latents, [0, frames - 1], 1) as tf.Tensor5D;
       const drawn: Float32Array[] = [];
-      for (let n = 0; n < 4; n++) {
-        const classLabels = tf.tensor1d([level], 'int32');
-        const made = await interpolateFrames(model, keys, {
-          ...common,
-          index: 100 * n + index,
-          clip,
-          level,
-          guidance: {conditions: {classLabels}},
-        });
-        drawn.push(await pixelsOf(made));
-      }
+      for (let n = 0; n < 4; n++)
+        drawn.push(await pixelsOf(await interpolated(model, keys, clip, levels, 100 * n + index)));
       const target = Float32Array.from(truth.data);
       const mean = target.map((_, i) => drawn.reduce((sum, one) => sum + one[i]!, 0) / drawn.length);
-      const through = await pixelsOf(latents);
       const mixed = tf.tidy(() =>
         tf.concat(
-          own.map((_, t) => mixOf(keys, t / (clip - 1))),
+          own.map((_, t) => mixOf(keys, t / (frames - 1))),
           1,
         ),
       ) as tf.Tensor5D;
-      errors.model += betweenError(drawn[0]!, target, clip);
-      errors.mean += betweenError(mean, target, clip);
-      errors.autoencoder += betweenError(through, target, clip);
-      errors.latentBlend += betweenError(await pixelsOf(mixed), target, clip);
-      errors.blend += betweenError(blend(target, clip), target, clip);
+      errors.model += betweenError(drawn[0]!, target, frames);
+      errors.mean += betweenError(mean, target, frames);
+      errors.autoencoder += betweenError(await pixelsOf(latents), target, frames);
+      errors.latentBlend += betweenError(await pixelsOf(mixed), target, frames);
+      errors.blend += betweenError(blend(target, frames), target, frames);
     }
     const figure = (sum: number) => Math.sqrt(sum / real.length).toFixed(2);
     rows.push([
-      level === 0 ? 'x4' : 'x16',
+      title,
+      (((frames - 1) * stride) / (real[0]?.fps ?? Number.NaN)).toFixed(2),
+      String(frames - 2),
       figure(errors.model),
       figure(errors.mean),
       figure(errors.latentBlend),
@@ -177,17 +183,47 @@ async function between({model, clip}: DiffusionPart): Promise<void> {
       figure(errors.autoencoder),
     ]);
   }
-  console.log(
-    `\nThree frames between two key frames of ${real.length} held-out clips: root mean squared error (of 255)\n`,
-  );
-  console.log(
-    table(['', 'model', 'mean of 4 samples', 'blend of latents', 'blend of pixels', 'autoencoder alone'], rows),
-  );
+  console.log(`\nFrames between two key frames of ${real.length} held-out clips: root mean squared error (of 255)\n`);
+  const head = [
+    '',
+    'key frames, s apart',
+    'between',
+    'model',
+    'mean of 4 samples',
+    'blend of latents',
+    'blend of pixels',
+  ];
+  console.log(table([...head, 'autoencoder alone'], rows));
+}
+
+/** The passes one after the other: what the first made is given to the second. */
+async function interpolated(
+  model: LatentDiffusion,
+  keys: tf.Tensor5D,
+  clip: number,
+  levels: readonly (0 | 1)[],
+  index: number,
+): Promise<tf.Tensor5D> {
+  let made = keys;
+  for (const level of levels) {
+    const classLabels = tf.tensor1d([level], 'int32');
+    const before = made;
+    made = await interpolateFrames(model, before, {
+      ...common,
+      index,
+      clip,
+      level,
+      guidance: {conditions: {classLabels}},
+    });
+    tf.dispose([classLabels, ...(before === keys ? [] : [before])]);
+  }
+  return made;
 }
 
 interface Clip {
   readonly data: Uint8Array;
   readonly shape: readonly [number, number, number, number, number];
+  readonly fps: number;
 }
 
 /** Every `SPACING`th clip, since neighbouring ones overlap. */
@@ -196,14 +232,14 @@ async function heldOut(stage: string): Promise<Clip[]> {
   const batches = await heldOutBatches({...config, heldOut: {...config.heldOut, clips: clips * SPACING}});
   return batches
     .filter((_, index) => index % SPACING === 0)
-    .map(({frames, shape}) => ({data: frames as Uint8Array, shape}));
+    .map(({frames, shape, fps}) => ({data: frames as Uint8Array, shape, fps: fps[0] ?? Number.NaN}));
 }
 
-function select({data, shape: [, t, h, w]}: Clip, frames: readonly number[]): Clip {
+function select({data, fps, shape: [, t, h, w]}: Clip, frames: readonly number[]): Clip {
   const size = data.length / t;
   const chosen = new Uint8Array(frames.length * size);
   for (const [n, frame] of frames.entries()) chosen.set(data.subarray(frame * size, (frame + 1) * size), n * size);
-  return {data: chosen, shape: [1, frames.length, h, w, 3]};
+  return {data: chosen, shape: [1, frames.length, h, w, 3], fps};
 }
 
 function encode({data, shape: [, t, h, w]}: Clip): tf.Tensor5D {
