@@ -1,11 +1,14 @@
 // SIGKILLs at random moments over training, checkpoint writes and encoding: after each the same command goes on, and in the
 // end the bytes must be those of the run that nobody stopped. Also a disk that is full while a checkpoint is written, and a
-// checkpoint with a flipped byte. Usage: node --import tsx scripts/kill_campaign.ts [KILLS] [SEED]   (after npm run build)
+// checkpoint with a flipped byte. Usage, after npm run build: node --import tsx scripts/kill_campaign.ts [KILLS] [SEED]
+//   [--engine wasm|torch|cpu] [--targets image,temporal,..,encode] [--each N]   (N kills of each target, instead of KILLS in all)
 import {spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import {existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {parseArgs} from 'node:util';
+import {engineNames} from '../src/engine/index.ts';
 import {uniforms} from '../src/random/index.ts';
 import {
   command,
@@ -19,9 +22,33 @@ import {
   writeConfig,
 } from '../test/helpers/micro_runs.ts';
 
-const wanted = Number(process.argv[2] ?? 200);
-const seed = Number(process.argv[3] ?? Date.now() % 1_000_000);
-console.log(`${wanted} kills, seed ${seed}`);
+const stages = [
+  'autoencoder',
+  'image',
+  'temporal',
+  'prediction',
+  'interpolation',
+  'decoder',
+  'upsampler-image',
+  'upsampler',
+] as const satisfies MicroStage[];
+
+const {values: asked, positionals} = parseArgs({
+  allowPositionals: true,
+  options: {
+    engine: {type: 'string', default: 'wasm'},
+    targets: {type: 'string', default: [...stages, 'encode'].join()},
+    each: {type: 'string'},
+  },
+});
+const wanted = Number(positionals[0] ?? 200);
+const seed = Number(positionals[1] ?? Date.now() % 1_000_000);
+const each = asked.each === undefined ? undefined : Number(asked.each);
+const names = asked.targets.split(',');
+const unknown = names.find(name => ![...stages, 'encode'].includes(name));
+if (unknown !== undefined || !engineNames.some(name => name === asked.engine))
+  throw new Error(`--targets are ${stages.join()},encode; --engine is one of ${engineNames.join()}.`);
+console.log(`${each === undefined ? wanted : `${each} each`} kills on the ${asked.engine} engine, seed ${seed}`);
 
 let drawn = 0;
 const random = () => uniforms({seed, stream: 'synthetic', step: drawn++}, 1)[0]!;
@@ -43,14 +70,17 @@ const data = await microData();
 try {
   const targets = await prepare(data);
   let round = 0;
-  while (total() < wanted) {
+  if (each !== undefined) for (const target of targets) await killEach(target, each, data.folder);
+  while (each === undefined && total() < wanted) {
     const target = targets[round % targets.length]!;
     await campaign(target, path.join(data.folder, `round-${round}`), wanted - total());
     round++;
     if (round % targets.length === 0) console.log(`${total()} kills: ${summary()}`);
   }
-  fullDisk(data);
-  flippedByte(data);
+  if (each === undefined) {
+    fullDisk(data);
+    flippedByte(data);
+  }
   console.log(`${total()} kills (${summary()}): no run lost, every end byte-equal to the uninterrupted one`);
 } finally {
   data.remove();
@@ -69,11 +99,14 @@ function summary(): string {
 /** The uninterrupted runs. */
 async function prepare(micro: MicroData): Promise<Target[]> {
   const whole = path.join(micro.folder, 'whole');
-  const stages: MicroStage[] = ['autoencoder', 'image', 'temporal', 'decoder'];
-  const targets: Target[] = stages.map(stage => ({
+  // All stages: each is the parent of a later one.
+  const training: Target[] = stages.map(stage => ({
     name: stage,
     command: root => {
-      const config = microConfig(stage, micro, {root, parents: whole, steps: 12, checkpointEvery: 1});
+      const config = microConfig(stage, micro, {
+        ...{root, parents: whole, engine: asked.engine},
+        ...{steps: 12, checkpointEvery: 1},
+      });
       return ['train', writeConfig(micro.folder, `${path.basename(root)}-${stage}`, config)];
     },
     writing: root => ({folder: path.join(root, stage, 'checkpoints'), prefix: '.writing'}),
@@ -81,17 +114,18 @@ async function prepare(micro: MicroData): Promise<Target[]> {
     seconds: 0,
     expected: {},
   }));
-  targets.push({
+  const encode: Target = {
     name: 'encode',
     command: root => [
       ...['encode', micro.train, '--from', path.join(whole, 'autoencoder'), '--out', path.join(root, 'latents')],
-      ...['--size', '16', '16', '--frames', '1', '--batch', '1', '--engine', 'wasm'],
+      ...['--size', '16', '16', '--frames', '1', '--batch', '1', '--engine', asked.engine],
     ],
     writing: root => ({folder: path.join(root, 'latents'), prefix: '.'}),
     result: root => filesOf(path.join(root, 'latents'), /\.tar$/),
     seconds: 0,
     expected: {},
-  });
+  };
+  const targets = [...training, encode];
   for (const target of targets) {
     const began = performance.now();
     finish(target, whole);
@@ -99,7 +133,15 @@ async function prepare(micro: MicroData): Promise<Target[]> {
     target.expected = target.result(whole);
     console.log(`${target.name}: uninterrupted in ${target.seconds.toFixed(1)} s`);
   }
-  return targets;
+  return targets.filter(({name}) => names.includes(name));
+}
+
+/** So many kills of a target, in as many runs as it takes. */
+async function killEach(target: Target, count: number, folder: string): Promise<void> {
+  const before = total();
+  for (let run = 0; total() - before < count; run++)
+    await campaign(target, path.join(folder, `each-${run}`), count - (total() - before));
+  console.log(`${target.name}: ${count} kills, the same bytes`);
 }
 
 /** Kills one fresh run up to ten times, lets it end, and compares. */
@@ -153,8 +195,8 @@ async function untilWriting(target: Target, root: string, child: {exitCode: numb
 function fullDisk(micro: MicroData): void {
   const root = path.join(micro.folder, 'full');
   const whole = path.join(micro.folder, 'whole');
-  const config = microConfig('autoencoder', micro, {root, parents: whole, steps: 12, checkpointEvery: 1});
-  const file = writeConfig(micro.folder, 'full', config);
+  const run = {root, parents: whole, engine: asked.engine, steps: 12, checkpointEvery: 1};
+  const file = writeConfig(micro.folder, 'full', microConfig('autoencoder', micro, run));
   if (command('train', file, '--set', 'train.steps=3').status !== 0) throw new Error('The run did not start.');
   const {status, stderr} = spawnSync(
     '/bin/bash',

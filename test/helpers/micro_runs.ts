@@ -150,7 +150,7 @@ export function command(...args: string[]): Ended {
   const {status, stdout, stderr} = spawnSync(process.execPath, [commandLine, ...args], {
     encoding: 'utf8',
     cwd: repository,
-    timeout: 240_000,
+    timeout: 600_000,
   });
   return {status, stdout, stderr};
 }
