@@ -7,6 +7,7 @@ import {compareConfigs, loadLatest, type NamedTensors} from '../../checkpoints/i
 import {type StageConfig, stageSchemas} from '../../src/config/schema.ts';
 import {openEngine} from '../../src/engine/index.ts';
 import {loadRun} from '../../trainers/index.ts';
+import {predictionUNet} from '../../trainers/parents/networks.ts';
 import {freezeParent} from '../../trainers/parents/parent.ts';
 import {inspectRun} from '../../trainers/reports/inspect.ts';
 import {comparable, resumeRules} from '../../trainers/run/resume_rules.ts';
@@ -169,6 +170,11 @@ describe('refusals', () => {
       /starts from a run of stage "image" or "temporal", but .* is of stage "prediction"/,
     );
     await refused(again('image', 'refused', {}, 'temporal')).toThrow('is of stage "temporal"');
+    await refused(again('prediction', 'refused', {}, 'interpolation')).toThrow('is of stage "interpolation"');
+    // An imported one does not say its stage.
+    const {unet} = await loadRun(runAt('interpolation'));
+    const prediction = again('prediction', 'refused') as Extract<StageConfig, {stage: 'prediction'}>;
+    expect(() => predictionUNet(prediction, {unet})).toThrow('is told one of 2 classes');
     await refused(again('autoencoder', 'refused', {}, 'decoder')).toThrow('is of stage "decoder"');
   });
 });

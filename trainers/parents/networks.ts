@@ -173,6 +173,11 @@ export function temporalUNet(
 
 /** The parent's video UNet with the path of given frames. */
 export function predictionUNet({context, data, from}: Config<'prediction'>, {unet}: Parts): UNetConfig {
+  const classes = unet?.config.classEmbedding;
+  if (classes !== undefined)
+    throw new UserError(
+      `The UNet of ${from} is told one of ${classes} classes (an interpolation model: of its levels), and this stage has none to tell it: set "from" to a video model or a prediction model.`,
+    );
   return withContextPath(unet?.config, context.channels, {from, frames: data.frames});
 }
 
