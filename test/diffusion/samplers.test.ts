@@ -187,6 +187,18 @@ describe('every sampler', () => {
     expect(seen.length).toBe(5);
     for (const value of await result.data()) expect(Math.abs(value)).toBeLessThan(10);
   });
+  test.each(names)('%s finds the data of a schedule with several steps that hold no signal', async name => {
+    const noisy = makeSchedule({kind: 'linear', betaStart: 0.001, betaEnd: 0.1, zeroTerminalSnr: true});
+    // All data is 0.5: eps = (x - alpha 0.5) / sigma, v = alpha eps - sigma 0.5.
+    const denoise: Denoise = (x, t) => {
+      const at = t.dataSync()[0]!;
+      const [alpha, sigma] = [noisy.alphas[at]!, noisy.sigmas[at]!];
+      return tf.sub(tf.mul(tf.sub(x, alpha * 0.5), alpha / sigma), sigma * 0.5);
+    };
+    const result = await samplers[name](inputs({schedule: noisy, prediction: 'v', steps: 6, denoise}));
+    // DDIM ends at timestep 0, where a thirtieth of the noise is left.
+    for (const value of await result.data()) expect(Math.abs(value - 0.5)).toBeLessThan(name === 'ddim' ? 0.1 : 1e-3);
+  });
   test('ddim refuses to begin without signal when eps is predicted', () => {
     const zero = makeSchedule({...stableDiffusionSchedule, zeroTerminalSnr: true});
     return expect((async () => samplers.ddim(inputs({schedule: zero})))()).rejects.toThrow('must predict v');

@@ -22,8 +22,10 @@ export const dpmpp2m: Sampler = inputs => {
     // -alpha' (exp(-h) - 1); exp(-h) = s' / s.
     const weight = alphaNext * (1 - next / now);
     const rest = tf.mul(x, (next * alphaNext) / (now * alpha));
-    if (!cleanBefore) return {x: tf.add(rest, tf.mul(clean, weight)), keep: clean};
-    const half = h / (2 * Math.log(s[index - 1]! / now));
+    const hBefore = index === 0 ? 0 : Math.log(s[index - 1]! / now);
+    // No slope over no distance: steps that hold no signal have one noise ratio, where a schedule has several of them.
+    if (!cleanBefore || hBefore === 0) return {x: tf.add(rest, tf.mul(clean, weight)), keep: clean};
+    const half = h / (2 * hBefore);
     const slope = combine({x: weight * (1 + half), output: -weight * half}, clean, cleanBefore);
     return {x: tf.add(rest, slope), keep: clean};
   });
