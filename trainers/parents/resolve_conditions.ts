@@ -118,16 +118,13 @@ async function again(
   const {text, labels, boxes} = section;
   const had = parent.config;
   const known = Object.keys(labels?.classes ?? {}).find(name => Object.hasOwn(had.labels ?? {}, name));
-  const field =
-    had.text && text?.from
-      ? 'text.from'
-      : had.text && text?.encoder
-        ? 'text.encoder'
-        : known !== undefined
-          ? `labels.classes.${known}`
-          : had.boxes && boxes
-            ? 'boxes'
-            : undefined;
+  const describedTwice: [string, unknown][] = [
+    ['text.from', had.text && text?.from],
+    ['text.encoder', had.text && text?.encoder],
+    [`labels.classes.${known}`, known],
+    ['boxes', had.boxes && boxes],
+  ];
+  const field = describedTwice.find(([, twice]) => twice !== undefined)?.[0];
   if (field)
     throw new UserError(
       `conditions.${field} is given, but the parent brings its conditions with their weights: leave it out.`,

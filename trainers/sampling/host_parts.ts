@@ -123,9 +123,11 @@ export function withSpatialOf(
     throw new UserError(
       `keyFrames: ${video.path} has no layers over time to put on the spatial layers of ${image.path}.`,
     );
+  // Numbers that the layers over time alone are told go with them.
+  const ofLayersOverTime = own.addedNumbers?.to === 'temporal' && !other.addedNumbers;
   const names = [...new Set([...Object.keys(own), ...Object.keys(other)])] as (keyof typeof own)[];
   for (const field of names) {
-    if (field === 'crossAttentionDim' || (field === 'addedNumbers' && own.addedNumbers?.to === 'temporal')) continue;
+    if (field === 'crossAttentionDim' || (field === 'addedNumbers' && ofLayersOverTime)) continue;
     const [a, b] = [JSON.stringify(own[field]), JSON.stringify(other[field])];
     if (a !== b)
       throw new UserError(
@@ -145,8 +147,7 @@ export function withSpatialOf(
   }
   const config = {
     ...other,
-    // Numbers that the layers over time alone are told are theirs.
-    ...(own.addedNumbers?.to === 'temporal' ? {addedNumbers: own.addedNumbers} : {}),
+    ...(ofLayersOverTime ? {addedNumbers: own.addedNumbers} : {}),
     temporal: {...temporal, ...(ownDim === undefined ? {} : {contextDim: ownDim})},
   };
   const specs = new UNet(config).weightSpecs();
