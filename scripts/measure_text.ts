@@ -40,8 +40,8 @@ const losses = await lossesOf(run, unet, encoder);
 const right = await followed(run, unet, encoder);
 
 /**
- * One frame tells the axis, which the image model may know: by chance a sample goes the right way along it in one of two cases,
- * 24 of 32 or more with probability 0.0035.
+ * The image model may know from the caption along which axis and on which side the shape is. Which way it goes is then right by
+ * chance in one of two cases, 24 of 32 or more with probability 0.0035.
  */
 const checks = [
   {name: 'video model: right captions below other captions', value: 1 - losses.own / losses.others, bound: 0.05},
@@ -54,7 +54,7 @@ const checks = [
 ];
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 console.log(
-  `\nheld-out loss of the video model (engine ${engine.name}): right captions ${losses.own.toFixed(4)}, other clips' ${losses.others.toFixed(4)}, the opposite direction ${losses.opposite.toFixed(4)}, alpha = 1 ${losses.alphaOne.toFixed(4)}\n`,
+  `\nheld-out loss of the video model (engine ${engine.name}): right captions ${losses.own.toFixed(4)}, other clips' ${losses.others.toFixed(4)}, the opposite direction ${losses.opposite.toFixed(4)}; alpha = 1: ${losses.alphaOne.toFixed(4)}, the opposite direction ${losses.alphaOneOpposite.toFixed(4)}\n`,
 );
 console.log(
   table(
@@ -69,7 +69,7 @@ async function lossesOf(
   {config, ...parts}: LoadedRun,
   model: UNet,
   conditions: ConditionEncoder,
-): Promise<Record<'own' | 'others' | 'opposite' | 'alphaOne', number>> {
+): Promise<Record<'own' | 'others' | 'opposite' | 'alphaOne' | 'alphaOneOpposite', number>> {
   if (config.stage !== 'temporal') throw new Error(`Expected a run of stage temporal, not ${config.stage}.`);
   const clips = await heldOutBatches({...config, heldOut: {...config.heldOut, clips: 32}});
   const diffusion = openLatentDiffusion(parts, config);
@@ -88,6 +88,7 @@ async function lossesOf(
     others: await loss(i => captions[(i + 1) % captions.length]!),
     opposite: await loss(i => turned(captions[i]!)),
     alphaOne: await loss(i => captions[i]!, 'image'),
+    alphaOneOpposite: await loss(i => turned(captions[i]!), 'image'),
   };
   shown.dispose();
   diffusion.dispose();

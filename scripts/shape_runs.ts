@@ -6,16 +6,18 @@ import {writeShapeShards} from './moving_shapes.ts';
 import {step} from './stage_runs.ts';
 
 export const shapesRoot = path.join('runs', 'moving-shapes');
-const clips = {frames: 8, size: 16, fps: 8, pace: 0.1, path: 'across'} as const;
+const clips = {frames: 6, size: 16, fps: 8, pace: 0.1, path: 'outward', lit: true} as const;
 
 /** Held-out clips have other places, and the same words. */
 export async function makeShapeShards(): Promise<void> {
   const folder = path.join(shapesRoot, 'shards');
-  if (existsSync(path.join(folder, 'light-validation-000000.tar'))) return;
+  if (existsSync(path.join(folder, 'subject-validation-000000.tar'))) return;
   await writeShapeShards(folder, 'train', {...clips, count: 768, seed: 1});
   await writeShapeShards(folder, 'validation', {...clips, count: 32, seed: 2});
   await writeShapeShards(folder, 'light', {...clips, count: 384, seed: 3, style: 'light'});
   await writeShapeShards(folder, 'light-validation', {...clips, count: 32, seed: 4, style: 'light'});
+  await writeShapeShards(folder, 'subject', {...clips, count: 16, seed: 5, subject: true});
+  await writeShapeShards(folder, 'subject-validation', {...clips, count: 32, seed: 6, subject: true});
 }
 
 /** The run of a configuration, trained now or before; `more` are further arguments of `video-ldm train`. */

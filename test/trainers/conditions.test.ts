@@ -158,11 +158,15 @@ test('a section that does not fit is refused by name', async () => {
   );
 });
 
-test('directions are measured as drawn', () => {
+test('directions are measured as drawn, of every shape and on a lit ground', () => {
   for (const direction of directions) {
-    const shape = {...movingShape(9, 4), direction};
-    const {data: frames} = drawShape(shape, {frames: 6, size: 32, pace: 0.08});
-    expect(directionOf(frames, [6, 32, 32])).toBe(direction);
+    for (const lit of [false, true]) {
+      for (const shape of ['square', 'disc', 'ring'] as const) {
+        const drawn = {...movingShape(9, 4), shape, direction};
+        const {data: frames} = drawShape(drawn, {frames: 6, size: 32, pace: 0.08, lit});
+        expect(directionOf(frames, [6, 32, 32]), `${shape} ${direction}`).toBe(direction);
+      }
+    }
   }
 });
 
@@ -199,3 +203,14 @@ test('the text encoder learns at its own rate, with the schedule of all', async 
     }),
   ).rejects.toThrow('conditions.text.learningRate is given, but the text encoder does not train');
 }, 60_000);
+
+test('the light comes from the right and from below, wherever the shape goes', () => {
+  const size = 16;
+  const ground = {...movingShape(9, 4), direction: 'left'} as const;
+  const [dark, lit] = [false, true].map(lit => drawShape(ground, {frames: 1, size, pace: 0, lit}).data);
+  const added = (x: number, y: number, c: number) => lit![(y * size + x) * 3 + c]! - dark![(y * size + x) * 3 + c]!;
+  // Corners, which the shape does not reach.
+  expect([added(0, 0, 0), added(15, 0, 0), added(0, 0, 1), added(15, 15, 1), added(0, 0, 2), added(0, 15, 2)]).toEqual([
+    2, 62, 0, 0, 2, 62,
+  ]);
+});
