@@ -21,13 +21,17 @@ export function shrink(pixels: tf.Tensor5D, factor: number): tf.Tensor5D {
 export function lowResolutionCondition(
   low: tf.Tensor5D,
   {noise, levels, schedule}: {noise: tf.Tensor; levels: tf.Tensor1D; schedule: NoiseSchedule},
-  [height, width]: readonly [number, number],
+  size: readonly [number, number],
 ): tf.Tensor5D {
+  return tf.tidy(() => enlarge(addNoise(low, noise, levels, schedule) as tf.Tensor5D, size));
+}
+
+/** [B,T,h,w,C] -> [B,T,height,width,C] by linear interpolation. */
+export function enlarge(low: tf.Tensor5D, [height, width]: readonly [number, number]): tf.Tensor5D {
   const [b, t, h, w, c] = low.shape;
   return tf.tidy(() => {
-    const noised = addNoise(low, noise, levels, schedule) as tf.Tensor5D;
-    if (h === height && w === width) return noised;
-    const frames: tf.Tensor4D = tf.reshape(noised, [b * t, h, w, c]);
-    return tf.reshape(tf.image.resizeBilinear(frames, [height, width], false, true), [b, t, height, width, c]);
+    const frames: tf.Tensor4D = tf.reshape(low, [b * t, h, w, c]);
+    const large = h === height && w === width ? frames : tf.image.resizeBilinear(frames, [height, width], false, true);
+    return tf.reshape(large, [b, t, height, width, c]);
   });
 }

@@ -28,6 +28,11 @@ export interface OpenedBackend {
    * CaptureRefused that says which. The outputs belong to the captured step and hold until this or another one is called.
    */
   capture?<I extends tf.TensorContainer, O extends tf.TensorContainer>(step: (inputs: I) => O): Captured<I, O>;
+  /**
+   * Where the engine holds more than `bytes` in all, what it keeps of freed tensors included, it gives the latter back to the
+   * system. Engines that keep nothing have nothing to give.
+   */
+  giveBack?(bytes: number): void;
 }
 
 export interface Engine extends Required<Omit<OpenedBackend, 'describe'>> {

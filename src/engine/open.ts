@@ -56,6 +56,7 @@ function engineOf(name: EngineName, opened: OpenedBackend, passedOver: Engine['p
     passedOver,
     valueAndGrads,
     capture: opened.capture ?? runEachTime,
+    giveBack: opened.giveBack ?? (() => undefined),
     memory: () => ({tensors: tf.memory().numTensors, bytes: tf.memory().numBytes}),
     describe: () => ({engine: name, device, precision, threads, ...describe}),
   };

@@ -11,6 +11,8 @@ interface TorchPackage {
   configure?(options: {precision: Precision}): void;
   describe?(): {device: string; threads: number; precision?: Precision} & Record<string, string | number>;
   capture?: NonNullable<OpenedBackend['capture']>;
+  engineStats?(): {allocated: number; reserved: number};
+  emptyCache?(): void;
 }
 
 /** What is built, or one sentence why nothing is. Loads no native code. */
@@ -46,6 +48,10 @@ export async function openTorch(precision: Precision): Promise<OpenedBackend> {
       precision: used,
       describe: {...host(), ...rest, libtorch: build.version, device: String(device), threads: Number(threads)},
       ...(capture ? {capture} : {}),
+      giveBack: bytes => {
+        const {allocated = 0, reserved = 0} = torch.engineStats?.() ?? {};
+        if (reserved > bytes && reserved > allocated) torch.emptyCache?.();
+      },
     };
   } catch (error) {
     throw new UserError(

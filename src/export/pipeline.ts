@@ -3,8 +3,7 @@
 import {mkdir, rename, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import type {Prediction} from '../diffusion/objective.ts';
-import {cleanOf, noiseOf, weighted} from '../diffusion/samplers/sampler.ts';
-import {spacedTimesteps} from '../diffusion/samplers/spacing.ts';
+import {samplerSteps} from '../diffusion/samplers/index.ts';
 import {makeSchedule, type NoiseSchedule, type ScheduleConfig} from '../diffusion/schedule.ts';
 import {type AutoencoderConfig, type ConditionsConfig, contextTokens, type UNetConfig} from '../models/index.ts';
 import {UserError} from '../platform/user_error.ts';
@@ -69,19 +68,9 @@ export interface ExportedPipeline {
   readonly components: Readonly<Record<string, ExportedComponent>>;
 }
 
-/** DDIM (Song et al. 2021, eq. 12, eta = 0) as a table: each step is linear in the latents and the prediction. */
+/** DDIM as a table: each step is linear in the latents and the prediction. */
 export function ddimSteps(schedule: NoiseSchedule, prediction: Prediction, steps: number): PipelineStep[] {
-  const timesteps = spacedTimesteps(schedule, steps);
-  return timesteps.map((timestep, i) => {
-    const next = timesteps[i + 1] ?? 0;
-    const [alpha, sigma] = [schedule.alphas[timestep]!, schedule.sigmas[timestep]!];
-    const clean = cleanOf(prediction, alpha, sigma);
-    const update = weighted(
-      [schedule.alphas[next]!, clean],
-      [schedule.sigmas[next]!, noiseOf(prediction, alpha, sigma)],
-    );
-    return {timestep, ...update};
-  });
+  return samplerSteps.ddim(schedule, prediction, steps).map(({timestep, next: {x, output}}) => ({timestep, x, output}));
 }
 
 /**

@@ -14,6 +14,8 @@ export interface StripStep {
   readonly channels: number;
   /** Heads of an attention of every place to every other inside the step; absent: none. */
   readonly heads?: number;
+  /** Maps as large as the larger of input and output that live at once inside, where they are more than in a residual block. */
+  readonly copies?: number;
   /** Rows [N,rows,W,C] of each input -> rows out; wrong in the halo, right in what lies between. */
   run(...inputs: tf.Tensor4D[]): tf.Tensor4D;
 }

@@ -146,7 +146,10 @@ export class VideoResBlock extends Block<VideoResBlockOptions> {
     const {temporal} = this.options;
     if (!video || !temporal) return [spatial];
     const run = (x: tf.Tensor4D) => this.overTime(x, embedding, video);
-    return [spatial, {halo: temporal.kernel[1] === 3 ? 2 : 0, scale: 1, channels: spatial.channels, run}];
+    const {channels} = spatial;
+    // On CPUs libtorch unfolds the 27 neighbours of a convolution over time and space.
+    const kernel = temporal.kernel[1] === 3 ? {halo: 2, copies: 36} : {halo: 0};
+    return [spatial, {...kernel, scale: 1, channels, run}];
   }
 
   /** Inputs: clips [B,T,H,W,C], or [clips, embedding] with the embedding before its SiLU. */

@@ -2,9 +2,9 @@
 // fits and else on strips of rows with the same result.
 import {type AutoencoderKL, latentsToRaw} from '../models/index.ts';
 import * as tf from '../tf.ts';
-import {type DecodePlan, planDecode, stripRows} from './memory_plan.ts';
-import {rowsOf, wholeMap} from './row_maps.ts';
-import {runStep} from './strips.ts';
+import {type DecodePlan, planDecode} from './memory_plan.ts';
+import {type RowMap, rowsOf, wholeMap} from './row_maps.ts';
+import {type InSteps, onStrips, onWholeMaps, stripsOf, trimTo} from './step_runners.ts';
 
 /** RGB uint8 [T,H,W,3]. */
 export interface DecodedFrames {
@@ -20,6 +20,8 @@ export interface DecodeOptions {
   readonly overlap?: number;
   /** Bytes that activations may take, on the engine and parked beside it. Default: no bound. */
   readonly memory?: number;
+  /** Asks the engine to give back what it keeps of freed tensors where it holds more than `bytes` in all (Engine.giveBack). */
+  readonly giveBack?: ((bytes: number) => void) | undefined;
   readonly onPlan?: (plan: DecodePlan) => void;
   /** Called after each chunk with the frames done. */
   readonly onFrames?: (done: number, count: number) => void;
@@ -35,12 +37,22 @@ export async function decodeVideo(
   const [h = 0, w = 0, c = 0] = latents.shape.slice(-3);
   const count = latents.size / (h * w * c);
   const temporal = autoencoder.config.temporalDecoder !== undefined && latents.rank === 5;
-  const {scaleFactor, framesAtOnce = 8, memory = Number.POSITIVE_INFINITY, onPlan, onFrames, signal} = options;
+  const {
+    scaleFactor,
+    framesAtOnce = 8,
+    memory = Number.POSITIVE_INFINITY,
+    giveBack,
+    onPlan,
+    onFrames,
+    signal,
+  } = options;
   const wanted = {frames: Math.min(framesAtOnce, count), height: h, width: w, temporal};
   const plan = planDecode(autoencoder, wanted, memory);
   onPlan?.(plan);
   const overlap = Math.min(options.overlap ?? (temporal ? 2 : 0), plan.frames - 1);
   const [height, width] = [h * autoencoder.factor, w * autoencoder.factor];
+  const strips = plan.stripBytes === undefined ? undefined : stripsOf(plan.stripBytes);
+  const trim = trimTo(giveBack, plan.engineBytes);
   const size = height * width * 3;
   const frames = new Uint8Array(count * size);
   const images: tf.Tensor4D = tf.reshape(latents, [count, h, w, c]);
@@ -53,9 +65,7 @@ export async function decodeVideo(
       const n = Math.min(count - start, plan.frames);
       const decoded = tf.tidy(() => {
         const some = latentsToRaw(tf.slice(images, [start, 0, 0, 0], [n, h, w, c]), scaleFactor);
-        return plan.stripBytes === undefined
-          ? decodeWhole(autoencoder, some, temporal)
-          : decodeOnStrips(autoencoder, some, plan.stripBytes, temporal);
+        return decodeInSteps(autoencoder, some, {temporal, strips, trim});
       });
       const pixels = await decoded.data<'float32'>();
       decoded.dispose();
@@ -78,23 +88,23 @@ export function chunkStarts(count: number, chunk: number, overlap: number): numb
   return Array.from({length: chunks}, (_, i) => Math.min(i * stride, count - chunk));
 }
 
-function decodeWhole(autoencoder: AutoencoderKL, raw: tf.Tensor4D, temporal: boolean): tf.Tensor4D {
-  if (!temporal) return autoencoder.decode(raw);
-  return tf.squeeze(autoencoder.decode(tf.expandDims(raw, 0) as tf.Tensor5D), [0]);
-}
-
-/** The same numbers as `decode`, up to rounding, with the engine holding one strip of about `stripBytes` at a time. */
-export function decodeOnStrips(
+/**
+ * `decode` of raw latents [N,h,w,C], one clip where `temporal`: the same numbers, up to rounding on strips, with one step's
+ * maps alive at a time, and of those one strip where `strips` are given.
+ */
+export function decodeInSteps(
   autoencoder: AutoencoderKL,
   raw: tf.Tensor4D,
-  stripBytes: number,
-  temporal: boolean,
+  {temporal, ...how}: InSteps & {readonly temporal: boolean},
 ): tf.Tensor4D {
-  let map = rowsOf(raw);
-  for (const step of autoencoder.decodeSteps(temporal ? raw.shape[0] : undefined)) {
-    map = runStep([map], step, {rows: stripRows(map.shape, step, stripBytes), consume: true});
+  const steps = autoencoder.decodeSteps(temporal ? raw.shape[0] : undefined);
+  const {strips} = how;
+  if (!strips) {
+    const run = onWholeMaps(how);
+    return steps.reduce((map, step) => run(step, [map], true), tf.clone(raw));
   }
-  return wholeMap(map);
+  const run = onStrips(strips, how);
+  return wholeMap(steps.reduce<RowMap>((map, step) => run(step, [map], true), rowsOf(raw, strips.store)));
 }
 
 /** The first frames of `pixels` become a mix that goes from the chunk before, `shared`, over to this one. */

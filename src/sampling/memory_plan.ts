@@ -18,10 +18,10 @@ export interface DecodePlan {
 
 type Shape = readonly [number, number, number, number];
 
-/** Maps as large as a step's larger side that live at once inside it. */
-const COPIES = 7;
-/** Scores and probabilities of attention. */
-const SCORES = 2;
+/** Maps as large as a step's larger side that live at once inside it, unless it says more. */
+const COPIES = 8;
+/** Scores and probabilities of attention, and what their log-sum-exp is made of. */
+const SCORES = 3;
 const FLOAT = 4;
 
 /** Rows of a step's input that make a strip of `bytes` bytes; at least one (two where sizes are halved). */
@@ -30,10 +30,14 @@ export function stripRows(input: Shape, step: StripStep, bytes: number): number 
   return Math.min(input[1], Math.max(step.scale === 0.5 ? 2 : 1, rows));
 }
 
-/** Bytes that a row of a step's input stands for: its own, or those of the rows it becomes; with its scores in attention. */
-function rowBytes([n, height, width, c]: Shape, {channels, scale, heads = 0}: StripStep): number {
-  const scores = (SCORES * heads * height * width) / COPIES;
-  return FLOAT * n * width * (Math.max(c, channels * scale * scale) + scores);
+/**
+ * Bytes that a row of a step's input stands for: COPIES times as many are alive inside the step, its scores in attention
+ * included.
+ */
+function rowBytes([n, height, width, c]: Shape, {channels, scale, heads = 0, copies = COPIES}: StripStep): number {
+  const maps = copies * Math.max(c, channels * scale * scale);
+  const scores = SCORES * heads * height * width;
+  return (FLOAT * n * width * (maps + scores)) / COPIES;
 }
 
 /** Chooses frames at a time and the size of strips for a bound in bytes. @throws UserError where not even one frame fits. */
@@ -66,9 +70,8 @@ export function planDecode(
       parkedBytes: walked.parked + stripBytes,
     };
   }
-  const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
   throw new UserError(
-    `Decoding frames of ${wanted.height * autoencoder.factor}x${wanted.width * autoencoder.factor} takes at least ${megabytes(least)}, but the memory is bound to ${megabytes(memory)}: raise the bound or sample smaller frames.`,
+    `Decoding frames of ${wanted.height * autoencoder.factor}x${wanted.width * autoencoder.factor} takes at least ${mebibytes(least)}, but the memory is bound to ${mebibytes(memory)}: raise the bound or sample smaller frames.`,
   );
 }
 
@@ -83,14 +86,25 @@ export interface UNetPlan {
  * The memory of one evaluation on clips of `frames`, the maps kept for the way up included.
  * @throws UserError where not even strips of single rows fit.
  */
-export function planUNet(
+export function planUNet(unet: UNet, clip: {frames: number; height: number; width: number}, memory: number): UNetPlan {
+  const plan = fitUNet(unet, clip, memory);
+  if ('least' in plan)
+    throw new UserError(
+      `Enlarging ${clip.frames} frames at ${clip.height}x${clip.width} takes at least ${mebibytes(plan.least)}, but the memory is bound to ${Math.floor(memory / 2 ** 20)} MiB: raise the bound, or enlarge fewer frames at a time.`,
+    );
+  return plan;
+}
+
+/** `planUNet`, or the least bytes that would do where it does not fit. */
+export function fitUNet(
   unet: UNet,
   {frames, height, width}: {frames: number; height: number; width: number},
   memory: number,
-): UNetPlan {
+): UNetPlan | {readonly least: number} {
   const found = {largest: 0, narrowest: 0, keys: 0};
-  let [live, parked] = [0, 0];
   const bytesOf = ([n, h, w, c]: Shape) => FLOAT * n * h * w * c;
+  const first: Shape = [frames, height, width, unet.config.inChannels];
+  let [live, parked] = [bytesOf(first), 0];
   const run = (step: StripStep, maps: readonly Shape[], last: boolean): Shape => {
     const [n, h, w] = maps[0]!;
     const input: Shape = [n, h, w, maps.reduce((sum, map) => sum + map[3], 0)];
@@ -104,16 +118,18 @@ export function planUNet(
     if (last) live -= bytesOf(input);
     return output;
   };
-  unet.forwardOver<Shape>([frames, height, width, unet.config.inChannels], run, {frames});
+  unet.forwardOver<Shape>(first, run, {frames});
   const whole = COPIES * found.largest + found.keys + parked;
   if (whole <= memory) return {stripBytes: undefined, engineBytes: whole, parkedBytes: 0};
   const fixed = parked + found.keys;
   const stripBytes = Math.floor((memory - fixed) / (COPIES + 1));
-  if (stripBytes < found.narrowest)
-    throw new UserError(
-      `Enlarging ${frames} frames at ${height}x${width} takes at least ${Math.ceil((fixed + (COPIES + 1) * found.narrowest) / 2 ** 20)} MiB, but the memory is bound to ${Math.floor(memory / 2 ** 20)} MiB: raise the bound, or enlarge fewer frames at a time.`,
-    );
+  if (stripBytes < found.narrowest) return {least: Math.ceil(fixed + (COPIES + 1) * found.narrowest)};
   return {stripBytes, engineBytes: COPIES * stripBytes + found.keys, parkedBytes: parked + stripBytes};
+}
+
+/** For messages. */
+export function mebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }
 
 /** Over all steps: the largest map, the most parked between two, the least a strip can be, and attention's keys and values. */

@@ -27,13 +27,16 @@ export interface NoisePlace {
   readonly window: number;
 }
 
-/** Standard normals [1, ...shape]. @throws RangeError where a window is too large or there are too many. */
-export function windowNoise({seed, index, part, window}: NoisePlace, shape: readonly number[]): tf.Tensor {
-  const count = shape.reduce((product, size) => product * size, 1);
+/**
+ * Standard normals [1, ...shape]; `from`: not of the window's first numbers, but of those from there on.
+ * @throws RangeError where a window is too large or there are too many.
+ */
+export function windowNoise({seed, index, part, window}: NoisePlace, shape: readonly number[], from = 0): tf.Tensor {
+  const count = from + shape.reduce((product, size) => product * size, 1);
   if (window >= WINDOWS || (window > 0 && count > WINDOW_STRIDE))
     throw new RangeError(
       `Window ${window} of ${count} numbers: at most ${WINDOWS} windows of ${WINDOW_STRIDE} numbers each are sampled.`,
     );
-  const offset = window * WINDOW_STRIDE;
+  const offset = window * WINDOW_STRIDE + from;
   return noiseTensor({seed, stream: streamOfPart[part], step: index, offset}, [1, ...shape]);
 }

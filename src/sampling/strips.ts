@@ -18,14 +18,22 @@ export interface StripOptions {
   readonly rows: number;
   /** The inputs are not needed afterwards: their rows are let go of as they are used up. */
   readonly consume?: boolean;
+  /** Called after every strip: the engine may give back what it keeps of freed tensors. */
+  readonly trim?: (() => void) | undefined;
 }
 
 /** One step over whole maps. With GroupNorms and attentions inside it makes a pass more for each. */
-export function runStep(inputs: readonly RowMap[], step: StripStep, {rows, consume = false}: StripOptions): RowMap {
-  const [n, height, width] = inputs[0]!.shape;
+export function runStep(
+  inputs: readonly RowMap[],
+  step: StripStep,
+  {rows, consume = false, trim}: StripOptions,
+): RowMap {
+  const [first] = inputs;
+  if (!first) throw new Error('There are no maps to run a step on.');
+  const [n, height, width] = first.shape;
   const {halo, scale, channels} = step;
   const each = scale === 0.5 ? Math.max(2, rows - (rows % 2)) : Math.max(1, rows);
-  const out = emptyRows([n, Math.ceil(height * scale), Math.ceil(width * scale), channels]);
+  const out = emptyRows([n, Math.ceil(height * scale), Math.ceil(width * scale), channels], first.store);
   const pass: StripPass = {core: {first: 0, rows: 0, read: 0}, norms: new Map(), keys: new Map(), gathering: undefined};
   const strip = (from: number, to: number): void => {
     const begin = Math.max(0, from - halo);
@@ -38,7 +46,7 @@ export function runStep(inputs: readonly RowMap[], step: StripStep, {rows, consu
       const size: [number, number, number, number] = [n, Math.ceil(to * scale) - at, w, c];
       writeRows(out, at, tf.slice(y, [0, (from - begin) * scale, 0, 0], size));
     });
-    if (consume) for (const map of inputs) releaseRows(map, Math.max(0, to - halo));
+    if (consume) for (const map of inputs) releaseRows(map, to === height ? height : Math.max(0, to - halo));
   };
   /** Whether every strip came through. */
   const over = (): boolean => {
@@ -48,6 +56,7 @@ export function runStep(inputs: readonly RowMap[], step: StripStep, {rows, consu
       } catch (error) {
         if (!(error instanceof StripPause)) throw error;
       }
+      trim?.();
     }
     return pass.gathering === undefined;
   };

@@ -1,32 +1,17 @@
 // Frames -> frames `factor` times as large, by a diffusion model told of the noised low-resolution frames (Video LDM,
 // "Temporal Fine-tuning of Super-Resolution Models"): in chunks of the frames it was trained on, all denoised together, the
 // predictions mixed where chunks overlap, each chunk on strips of rows where the bound on memory asks for it.
-import {
-  type Denoise,
-  lowResolutionCondition,
-  type NoiseSchedule,
-  noiseTensor,
-  type SamplerName,
-  samplers,
-} from '../diffusion/index.ts';
-import {type AutoencoderKL, framesToPixels, pixelsToFrames, type UNet, type UNetInputs} from '../models/index.ts';
+import {enlarge, lowResolutionCondition, noiseTensor, type SamplerName, samplerSteps} from '../diffusion/index.ts';
+import {framesToPixels, pixelsToFrames, type UNet, type UNetInputs} from '../models/index.ts';
 import * as tf from '../tf.ts';
 import {chunkStarts, type DecodedFrames, decodeVideo} from './decode_video.ts';
-import {frameRange} from './given_frames.ts';
 import {type Guidance, guidedDenoise, type UNetConditions} from './guided_denoise.ts';
-import {planUNet, type UNetPlan} from './memory_plan.ts';
-import type {LatentDiffusion} from './sample_latents.ts';
+import {planUpsample, type UpsamplePlan} from './plan_upsample.ts';
+import {sampleInChunks} from './sample_in_chunks.ts';
 import {windowNoise} from './sampling_noise.ts';
-import {unetOnStrips} from './unet_on_strips.ts';
-
-export interface VideoUpsampler extends LatentDiffusion {
-  readonly factor: number;
-  readonly maxNoiseLevel: number;
-  /** Of the noise on the low-resolution frames. */
-  readonly lowSchedule: NoiseSchedule;
-  /** Of the latents it works on; absent: it works on pixels. */
-  readonly latent: {readonly autoencoder: AutoencoderKL; readonly scaleFactor: number} | undefined;
-}
+import {type InSteps, stripsOf, trimTo} from './step_runners.ts';
+import {unetInSteps} from './unet_in_steps.ts';
+import {type VideoUpsampler, workingSize} from './video_upsampler.ts';
 
 export interface UpsampleOptions {
   readonly sampler: SamplerName;
@@ -36,154 +21,122 @@ export interface UpsampleOptions {
   /** Default: 20, as the x4 upscaler is run. */
   readonly noiseLevel?: number;
   readonly guidance?: Omit<Guidance, 'given' | 'contextScale'>;
-  /** Default 8. */
+  /** Default 8. A model without layers over time takes fewer where `memory` asks for it. */
   readonly framesAtOnce?: number;
   /** Frames that two chunks share. Default 2 for a model with layers over time, else 0. */
   readonly overlap?: number;
-  /** Bytes that an evaluation, and then decoding, may take. Default: no bound. */
+  /** Bytes that enlarging may take, the state of all frames included, on the engine and parked beside it. Default: no bound. */
   readonly memory?: number;
-  readonly onPlan?: (plan: UNetPlan) => void;
+  /** As of `decodeVideo`. */
+  readonly giveBack?: ((bytes: number) => void) | undefined;
+  readonly onPlan?: (plan: UpsamplePlan) => void;
   readonly onStep?: () => void;
   readonly signal?: AbortSignal;
 }
 
-/** RGB [T,h,w,3] -> [T,h x factor,w x factor,3]. */
+/** RGB [T,h,w,3] -> [T,h x factor,w x factor,3]. @throws UserError where `memory` does not suffice, saying what would. */
 export async function upsampleVideo(
   upsampler: VideoUpsampler,
   video: DecodedFrames,
   options: UpsampleOptions,
 ): Promise<DecodedFrames> {
   const {unet, schedule, prediction, factor, latent} = upsampler;
-  const {sampler, steps, seed, index, memory = Number.POSITIVE_INFINITY, onStep, signal} = options;
+  const {sampler, steps, seed, index, guidance, memory = Number.POSITIVE_INFINITY, onStep, signal} = options;
   const [count, h, w] = video.shape;
-  const ratio = latent?.autoencoder.factor ?? 1;
-  const size: [number, number] = [(h * factor) / ratio, (w * factor) / ratio];
-  const isVideo = unet.config.temporal !== undefined;
-  const chunk = Math.min(options.framesAtOnce ?? 8, count);
-  const overlap = Math.min(options.overlap ?? (isVideo ? 2 : 0), chunk - 1);
-  const plan = planUNet(unet, {frames: chunk, height: size[0], width: size[1]}, memory);
+  const size = workingSize(upsampler, [h, w]);
+  const guided = guidance?.unconditional !== undefined && (guidance.scale ?? 1) !== 1;
+  const {framesAtOnce} = options;
+  const wanted = {frames: count, height: h, width: w, sampler, guided, framesAtOnce};
+  const plan = planUpsample(upsampler, wanted, memory);
   options.onPlan?.(plan);
+  const chunk = plan.frames;
+  const overlap = Math.min(options.overlap ?? (unet.config.temporal ? 2 : 0), chunk - 1);
+  const strips = plan.stripBytes === undefined ? undefined : stripsOf(plan.stripBytes);
+  const how = {strips, trim: trimTo(options.giveBack, plan.engineBytes)};
   const level = Math.min(options.noiseLevel ?? 20, upsampler.maxNoiseLevel);
-  const condition = conditionOf(upsampler, video, {seed, index, level, size});
-  const noise = windowNoise({seed, index, part: 'upsampler', window: 0}, [count, ...size, unet.config.outChannels]);
-  let made: tf.Tensor5D | undefined;
+  const each = Array.from({length: count}, (_, t) => t);
+  const low = each.map(t => noisedFrame(upsampler, video, t, {seed, index, level}));
+  const frame = [...size, unet.config.outChannels];
+  const numbers = frame.reduce((product, extent) => product * extent, 1);
+  const place = {seed, index, part: 'upsampler', window: 0} as const;
+  let made: tf.Tensor5D[] = [];
   try {
-    const starts = chunkStarts(count, chunk, overlap);
-    const each = (start: number): Denoise => {
-      const low = frameRange(condition, start, start + chunk);
-      return evaluate(upsampler, low, level, options.guidance, plan.stripBytes);
-    };
-    made = (await samplers[sampler]({
-      denoise: (noisy, timesteps) =>
-        overChunks(noisy as tf.Tensor5D, starts, chunk, (part, start) => each(start)(part, timesteps)),
-      schedule,
-      prediction,
-      noise,
-      steps,
-      ...(onStep ? {onStep} : {}),
+    made = sampleInChunks(
+      each.map(t => windowNoise(place, [1, ...frame], t * numbers) as tf.Tensor5D),
+      {
+        steps: samplerSteps[sampler](schedule, prediction, steps),
+        starts: chunkStarts(count, chunk, overlap),
+        chunk,
+        join: (noisy, start) => tf.concat([noisy, enlarge(tf.concat(low.slice(start, start + chunk), 1), size)], -1),
+        predict: (joined, timesteps) => predict(unet, joined, timesteps, level, guidance, how),
+        onStep,
+        signal,
+      },
+    );
+    tf.dispose(low);
+    if (!latent) return {data: await bytesOf(made), shape: [count, h * factor, w * factor, 3]};
+    const latents = tf.concat(made, 1);
+    tf.dispose(made);
+    made = [latents];
+    const {autoencoder, scaleFactor} = latent;
+    return await decodeVideo(autoencoder, latents, {
+      scaleFactor,
+      memory: memory - plan.stateBytes,
+      framesAtOnce: chunk,
+      giveBack: options.giveBack,
       ...(signal ? {signal} : {}),
-    })) as tf.Tensor5D;
-    if (latent) {
-      const {autoencoder, scaleFactor} = latent;
-      return await decodeVideo(autoencoder, made, {
-        scaleFactor,
-        memory,
-        framesAtOnce: chunk,
-        ...(signal ? {signal} : {}),
-      });
-    }
-    return {data: await bytesOf(made), shape: [count, h * factor, w * factor, 3]};
+    });
   } finally {
-    tf.dispose([condition, noise, ...(made ? [made] : [])]);
+    tf.dispose([...low, ...made]);
   }
 }
 
-/** Noised low-resolution frames of the size the model works at, [1,T,H,W,3]. Noise of a frame is its own, chunks or not. */
-function conditionOf(
+/** Low-resolution frame t with its noise, [1,1,h,w,3]. Noise of a frame is its own, chunks or not. */
+function noisedFrame(
   {lowSchedule}: VideoUpsampler,
-  {data, shape: [count, h, w]}: DecodedFrames,
-  at: {seed: number; index: number; level: number; size: readonly [number, number]},
+  {data, shape: [, h, w]}: DecodedFrames,
+  t: number,
+  {seed, index, level}: {seed: number; index: number; level: number},
 ): tf.Tensor5D {
-  const {seed, index, level, size} = at;
+  const size = h * w * 3;
   return tf.tidy(() => {
-    const low = framesToPixels(data, [1, count, h, w, 3]) as tf.Tensor5D;
-    const noise = noiseTensor({seed, stream: 'noiseAugment', step: index}, low.shape);
-    return lowResolutionCondition(low, {noise, levels: tf.tensor1d([level], 'int32'), schedule: lowSchedule}, size);
+    const low = framesToPixels(data.subarray(t * size, (t + 1) * size), [1, 1, h, w, 3]) as tf.Tensor5D;
+    const noise = noiseTensor({seed, stream: 'noiseAugment', step: index, offset: t * size}, low.shape);
+    return lowResolutionCondition(low, {noise, levels: tf.tensor1d([level], 'int32'), schedule: lowSchedule}, [h, w]);
   });
 }
 
-/** One chunk's prediction, joined with its low-resolution frames. */
-function evaluate(
-  {unet}: VideoUpsampler,
-  low: tf.Tensor5D,
+/** One chunk's prediction from its states joined with its low-resolution frames, whole or on strips. */
+function predict(
+  unet: UNet,
+  joined: tf.Tensor5D,
+  timesteps: tf.Tensor1D,
   level: number,
   guidance: Omit<Guidance, 'given' | 'contextScale'> = {},
-  stripBytes: number | undefined,
-): Denoise {
-  return (noisy, timesteps) =>
-    tf.tidy(() => {
-      const told = (conditions: UNetConditions): UNetConditions => ({
-        ...conditions,
-        classLabels: tf.tensor1d([level], 'int32'),
-      });
-      const own: Guidance = {
-        ...guidance,
-        conditions: told(guidance.conditions ?? {}),
-        ...(guidance.unconditional ? {unconditional: told(guidance.unconditional)} : {}),
-      };
-      const latents = tf.concat([noisy, low], -1);
-      const mode = unet.config.temporal ? 'video' : 'image';
-      const onStrips = {
-        forward: (inputs: UNetInputs) => unetOnStrips(unet, inputs as UNetInputs<tf.Tensor5D>, stripBytes ?? 0),
-      };
-      return guidedDenoise(
-        stripBytes === undefined ? unet : (onStrips as Pick<UNet, 'forward'>),
-        mode,
-        own,
-      )(latents, timesteps);
-    });
-}
-
-/** `predict` of overlapping chunks of [1,T,...], mixed linearly where they overlap. */
-function overChunks(
-  noisy: tf.Tensor5D,
-  starts: readonly number[],
-  chunk: number,
-  predict: (part: tf.Tensor5D, start: number) => tf.Tensor,
+  how: InSteps,
 ): tf.Tensor {
-  if (starts.length === 1) return predict(noisy, 0);
-  return tf.tidy(() => {
-    const count = noisy.shape[1];
-    const frames: tf.Tensor5D[][] = Array.from({length: count}, () => []);
-    for (const start of starts) {
-      const made = tf.tidy(() => predict(frameRange(noisy, start, start + chunk), start)) as tf.Tensor5D;
-      for (let t = 0; t < chunk; t++) frames[start + t]!.push(frameRange(made, t, t + 1));
-      made.dispose();
-    }
-    return tf.concat(
-      frames.map((of, t) => mix(of, t, starts, chunk)),
-      1,
-    );
+  const told = (conditions: UNetConditions): UNetConditions => ({
+    ...conditions,
+    classLabels: tf.tensor1d([level], 'int32'),
   });
+  const own: Guidance = {
+    ...guidance,
+    conditions: told(guidance.conditions ?? {}),
+    ...(guidance.unconditional ? {unconditional: told(guidance.unconditional)} : {}),
+  };
+  const mode = unet.config.temporal ? 'video' : 'image';
+  const model = {forward: (inputs: UNetInputs) => unetInSteps(unet, inputs as UNetInputs<tf.Tensor5D>, how)};
+  return guidedDenoise(model as Pick<UNet, 'forward'>, mode, own)(joined, timesteps);
 }
 
-/** A frame's predictions, each weighted by how far the frame lies within its chunk. */
-function mix(predictions: readonly tf.Tensor5D[], t: number, starts: readonly number[], chunk: number): tf.Tensor5D {
-  if (predictions.length === 1) return predictions[0]!;
-  const weights = starts
-    .filter(start => start <= t && t < start + chunk)
-    .map(start => Math.min(t - start + 1, start + chunk - t));
-  const sum = weights.reduce((total, weight) => total + weight, 0);
-  return tf.addN(predictions.map((part, i) => tf.mul(part, weights[i]! / sum)));
-}
-
-async function bytesOf(pixels: tf.Tensor5D): Promise<Uint8Array> {
-  const [, count, h, w] = pixels.shape;
-  const data = new Uint8Array(count * h * w * 3);
-  for (let t = 0; t < count; t++) {
-    const frame = tf.tidy(() => pixelsToFrames(frameRange(pixels, t, t + 1)));
-    data.set(await frame.data(), t * h * w * 3);
-    frame.dispose();
+/** RGB of frames [1,1,H,W,3], each disposed of as it is read. */
+async function bytesOf(frames: readonly tf.Tensor5D[]): Promise<Uint8Array> {
+  const size = frames[0]?.size ?? 0;
+  const data = new Uint8Array(frames.length * size);
+  for (const [t, pixels] of frames.entries()) {
+    const bytes = tf.tidy(() => pixelsToFrames(pixels));
+    data.set(await bytes.data(), t * size);
+    tf.dispose([bytes, pixels]);
   }
   return data;
 }

@@ -2,7 +2,14 @@
 import '@tensorflow/tfjs-backend-wasm';
 import {beforeAll, describe, expect, test} from 'vitest';
 import {type AutoencoderConfig, AutoencoderKL} from '../../src/models/index.ts';
-import {chunkStarts, decodeLatents, decodeOnStrips, decodeVideo, planDecode} from '../../src/sampling/index.ts';
+import {
+  chunkStarts,
+  decodeInSteps,
+  decodeLatents,
+  decodeVideo,
+  planDecode,
+  stripsOf,
+} from '../../src/sampling/index.ts';
 import * as tf from '../../src/tf.ts';
 import {random, shake} from '../models/tiny.ts';
 
@@ -51,8 +58,11 @@ describe.each([
     const scale = apart(whole, 0);
     expect(scale).toBeGreaterThan(0.1);
     const before = tf.memory().numTensors;
-    for (const bytes of [1, 20_000, 60_000]) {
-      const strips = decodeOnStrips(autoencoder, raw, bytes, isTemporal);
+    for (const bytes of [undefined, 1, 20_000, 60_000]) {
+      const strips = decodeInSteps(autoencoder, raw, {
+        strips: bytes === undefined ? bytes : stripsOf(bytes),
+        temporal: isTemporal,
+      });
       expect(strips.shape).toEqual(whole.shape);
       expect(apart(strips, whole)).toBeLessThan(1e-5 * Math.max(1, scale));
       strips.dispose();
@@ -66,7 +76,7 @@ test('there is no seam: rows differ across the borders of strips as they do else
   const autoencoder = built(image);
   // Constant latents with a little noise: a seam would be the largest step there is.
   const raw = tf.tidy(() => tf.add(tf.mul(random<tf.Rank.R4>(1, 16, 8, 4), 0.05), 0.7)) as tf.Tensor4D;
-  const strips = decodeOnStrips(autoencoder, raw, 1, false);
+  const strips = decodeInSteps(autoencoder, raw, {strips: stripsOf(1), temporal: false});
   const jumps = tf.tidy(() => {
     const [, h, w] = strips.shape;
     const step = tf.sub(

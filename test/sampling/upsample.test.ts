@@ -1,9 +1,18 @@
 // Enlarging: on strips as whole, in chunks without a jump, the same bytes again; on pixels and on latents.
 import '@tensorflow/tfjs-backend-wasm';
 import {beforeAll, describe, expect, test} from 'vitest';
-import {makeSchedule, stableDiffusionSchedule} from '../../src/diffusion/index.ts';
+import {makeSchedule, samplerSteps, samplers, stableDiffusionSchedule} from '../../src/diffusion/index.ts';
 import {AutoencoderKL, UNet, type UNetConfig} from '../../src/models/index.ts';
-import {planUNet, unetOnStrips, upsampleVideo, type VideoUpsampler} from '../../src/sampling/index.ts';
+import {
+  frameRange,
+  planUNet,
+  planUpsample,
+  stripsOf,
+  unetInSteps,
+  upsampleVideo,
+  type VideoUpsampler,
+} from '../../src/sampling/index.ts';
+import {sampleInChunks} from '../../src/sampling/sample_in_chunks.ts';
 import * as tf from '../../src/tf.ts';
 import {random, shake, tinyTemporal, tinyUNet} from '../models/tiny.ts';
 
@@ -36,8 +45,8 @@ describe('a UNet on strips of rows', () => {
     const scale = apart(whole, 0);
     expect(scale).toBeGreaterThan(0.1);
     const before = tf.memory().numTensors;
-    for (const bytes of [1, 15_000]) {
-      const strips = unetOnStrips(unet, inputs, bytes);
+    for (const bytes of [undefined, 1, 15_000]) {
+      const strips = unetInSteps(unet, inputs, {strips: bytes === undefined ? bytes : stripsOf(bytes)});
       expect(apart(strips, whole)).toBeLessThan(1e-5 * Math.max(1, scale));
       strips.dispose();
     }
@@ -114,6 +123,66 @@ describe('enlarging', () => {
     ).toBeLessThanOrEqual(1);
     model.unet.dispose();
   });
+
+  test('the state of all frames is counted: a bound for a chunk alone is refused with an amount that does', () => {
+    const model = upsampler(undefined);
+    const wanted = {frames: 40, height: 16, width: 12, framesAtOnce: 2, sampler: 'dpmpp_2m', guided: false} as const;
+    const chunk = planUpsample(model, {...wanted, frames: 2}, Number.POSITIVE_INFINITY);
+    const all = planUpsample(model, wanted, Number.POSITIVE_INFINITY);
+    // Two states of 32x24 pixels and one low-resolution frame, for each of 38 frames more.
+    expect(all.stateBytes - chunk.stateBytes).toBe(38 * 4 * (2 * 32 * 24 * 3 + 16 * 12 * 3));
+    expect(all.engineBytes - chunk.engineBytes).toBe(all.stateBytes - chunk.stateBytes);
+    const message =
+      /Enlarging 40 frames to 32x24, 2 at a time, takes at least (\d+) MiB, (\d+) MiB of them for the state/;
+    const refused = (() => {
+      try {
+        planUpsample(model, wanted, 2 ** 20);
+      } catch (error) {
+        return message.exec(String(error))?.[1];
+      }
+      return undefined;
+    })();
+    const plan = planUpsample(model, wanted, Number(refused) * 2 ** 20);
+    expect(plan.engineBytes + plan.parkedBytes).toBeLessThanOrEqual(Number(refused) * 2 ** 20);
+    model.unet.dispose();
+  });
+
+  test('without layers over time fewer frames at a time come before strips', () => {
+    const model = upsampler(undefined, false);
+    const wanted = {frames: 8, height: 16, width: 12, sampler: 'ddim', guided: false} as const;
+    const whole = planUpsample(model, wanted, Number.POSITIVE_INFINITY);
+    expect(whole.frames).toBe(8);
+    const plan = planUpsample(model, wanted, whole.engineBytes / 2);
+    expect(plan.frames).toBeLessThan(5);
+    expect(plan.stripBytes).toBeUndefined();
+    model.unet.dispose();
+  });
+
+  test.each(['ddim', 'euler', 'dpmpp_2m'] as const)(
+    '%s, frame by frame, has the numbers of a whole batch',
+    async name => {
+      const schedule = makeSchedule(stableDiffusionSchedule);
+      const noise = random<tf.Rank.R5>(1, 5, 2, 3, 2);
+      const denoise = (x: tf.Tensor) => tf.mul(tf.tanh(x), 0.9);
+      const whole = await samplers[name]({denoise, schedule, prediction: 'v', noise, steps: 4});
+      const before = tf.memory().numTensors;
+      // Chunks that overlap, the last one reaching back: the mean of equal predictions.
+      for (const [chunk, starts] of [
+        [5, [0]],
+        [2, [0, 1, 2, 3]],
+        [3, [0, 2]],
+      ] as const) {
+        const frames = Array.from({length: 5}, (_, t) => frameRange(noise, t, t + 1));
+        const steps = samplerSteps[name](schedule, 'v', 4);
+        const made = sampleInChunks(frames, {steps, starts, chunk, join: noisy => tf.clone(noisy), predict: denoise});
+        const joined = tf.concat(made, 1);
+        expect(apart(joined, whole)).toBeLessThan(1e-5);
+        tf.dispose([...made, joined]);
+      }
+      expect(tf.memory().numTensors).toBe(before);
+      tf.dispose([noise, whole]);
+    },
+  );
 
   test('on latents of an autoencoder', async () => {
     const autoencoder = new AutoencoderKL({

@@ -12,7 +12,7 @@ import {
   interpolateFrames,
   interpolationWindows,
   planDecode,
-  planUNet,
+  planUpsample,
   predictFrames,
   predictionWindows,
   sampleLatents,
@@ -131,8 +131,14 @@ function refuseLarge(
     throw new UserError(
       `--size ${height} ${width}: enlarged ${factor} times it does not divide by ${least * ratio}, as the upsampler needs.`,
     );
-  const clip = {frames: Math.min(sampling.upsampleFrames, frames), height: size[0]!, width: size[1]!};
-  planUNet(unet, clip, sampling.memory * 2 ** 20);
+  const guided = guidanceScale(sampling) !== 1;
+  const wanted = {frames, height, width, framesAtOnce: sampling.upsampleFrames, sampler: sampling.sampler, guided};
+  planUpsample(upsampler.upsampler, wanted, sampling.memory * 2 ** 20);
+}
+
+/** Of classifier-free guidance. */
+function guidanceScale({guidance, prompt}: Sampling): number {
+  return guidance ?? (prompt === undefined ? 1 : 7.5);
 }
 
 function refuseSteps({keyFrames, prediction, interpolation}: PipelineModels, {steps}: Sampling): void {
@@ -151,6 +157,8 @@ export interface MakeOptions {
   /** Called as work is done: the part, and the share of the video's work that is behind, 0 to 1. */
   readonly onProgress: (part: string, share: number) => void;
   readonly onPlan?: (plan: DecodePlan) => void;
+  /** The engine's. */
+  readonly giveBack?: (bytes: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -161,7 +169,7 @@ export async function makeVideo(
   plan: VideoPlan,
   options: MakeOptions,
 ): Promise<DecodedFrames> {
-  const {seed, index, onProgress, onPlan, signal} = options;
+  const {seed, index, onProgress, onPlan, giveBack, signal} = options;
   const work = progressOf(models, sampling, plan, onProgress);
   const {sampler, steps, contextGuidance} = sampling;
   const common = {sampler, steps, seed, index, ...(signal ? {signal} : {})};
@@ -171,7 +179,7 @@ export async function makeVideo(
     run: (guidance: object) => Promise<T>,
   ): Promise<T> => {
     const {conditions, unconditional} = encodeConditions(part, sampling, told);
-    const scale = sampling.guidance ?? (sampling.prompt === undefined ? 1 : 7.5);
+    const scale = guidanceScale(sampling);
     try {
       const guidance = {conditions, ...(unconditional ? {unconditional} : {}), scale: unconditional ? scale : 1};
       return await run({...guidance, contextScale: contextGuidance});
@@ -215,6 +223,7 @@ export async function makeVideo(
       scaleFactor: models.scaleFactor,
       framesAtOnce: sampling.decodeFrames,
       memory: sampling.memory * 2 ** 20,
+      giveBack,
       onFrames: work.decoded,
       ...(onPlan ? {onPlan} : {}),
       ...(signal ? {signal} : {}),
@@ -229,6 +238,7 @@ export async function makeVideo(
         steps: sampling.upsampleSteps ?? steps,
         framesAtOnce,
         memory: sampling.memory * 2 ** 20,
+        giveBack,
         onStep: work.step('upsampling', plan.frames),
         ...(noiseLevel === undefined ? {} : {noiseLevel}),
       }),

@@ -83,6 +83,7 @@ export async function sampleRun(options: SampleRunOptions): Promise<{files: stri
         seed,
         index,
         image,
+        giveBack: engine.giveBack,
         onProgress: (part, share) => {
           const done = (i + share) / count;
           const seconds = (performance.now() - start) / 1000;

@@ -1,4 +1,6 @@
-// What the samplers share: their arguments, the loop over steps, and the algebra between x, eps, v and x0.
+// What the samplers share: their arguments, the algebra between x, eps, v and x0, and the loop over steps. Between two
+// evaluations of the network everything is linear, so a sampler is a table of numbers; who applies it (to a batch here, to
+// the frames of a long video one by one, in a browser by ONNX) need not know which sampler it is.
 import * as tf from '../../tf.ts';
 import type {Denoise, Prediction} from '../objective.ts';
 import type {NoiseSchedule} from '../schedule.ts';
@@ -26,14 +28,25 @@ export interface SampleInputs {
 /** Turns noise into a sample of the same shape. */
 export type Sampler = (inputs: SampleInputs) => Promise<tf.Tensor>;
 
-/**
- * A quantity as a combination of the sampler's state x and the network's output, both scalars in float64: everything
- * between two network evaluations is linear, so a step needs one multiplication per term.
- */
+/** A quantity as a combination of the sampler's state x and the network's output, both scalars in float64. */
 export interface Combination {
-  x: number;
-  output: number;
+  readonly x: number;
+  readonly output: number;
 }
+
+/** One step of a sampler; the state of the first is the noise. */
+export interface SamplerStep {
+  readonly timestep: number;
+  /** The network sees the state times this. */
+  readonly input: number;
+  /** The next state; `kept`: how much of what the step before kept. */
+  readonly next: Combination & {readonly kept: number};
+  /** What the step after reads besides the state; absent: nothing. */
+  readonly keep?: Combination;
+}
+
+/** @throws RangeError unless 1 <= steps <= the schedule's number, and for eps where no signal is left. */
+export type SamplerSteps = (schedule: NoiseSchedule, prediction: Prediction, steps: number) => SamplerStep[];
 
 /** The predicted clean latents x0, for a state x = alpha x0 + sigma eps. */
 export function cleanOf(prediction: Prediction, alpha: number, sigma: number): Combination {
@@ -57,30 +70,39 @@ export function weighted(...terms: [weight: number, of: Combination][]): Combina
   return {x, output};
 }
 
-/** a.x * x + a.output * output. */
-export function combine(a: Combination, x: tf.Tensor, output: tf.Tensor): tf.Tensor {
-  return tf.add(tf.mul(x, a.x), tf.mul(output, a.output));
+/** What a step makes of a state, of the network's output for it and of what the step before kept. */
+export function advance(
+  {next, keep}: SamplerStep,
+  x: tf.Tensor,
+  output: tf.Tensor,
+  kept: tf.Tensor | undefined,
+): {x: tf.Tensor; keep?: tf.Tensor} {
+  const combined = (of: Combination) => tf.tidy(() => tf.add(tf.mul(x, of.x), tf.mul(output, of.output)));
+  const plain = combined(next);
+  const moved = kept && next.kept !== 0 ? tf.tidy(() => tf.add(plain, tf.mul(kept, next.kept))) : plain;
+  if (moved !== plain) plain.dispose();
+  return {x: moved, ...(keep ? {keep: combined(keep)} : {})};
 }
 
-/**
- * Runs one `step` per timestep. A step returns the next state, and may keep a second tensor for the step after it.
- * Nothing but the result survives, on success or failure.
- */
+/** Runs a table of steps. Nothing but the result survives, on success or failure. */
 export async function runSteps(
-  inputs: SampleInputs,
-  timesteps: readonly number[],
-  step: (index: number, x: tf.Tensor, kept: tf.Tensor | undefined) => {x: tf.Tensor; keep?: tf.Tensor},
+  {denoise, noise, onStep, signal}: Omit<SampleInputs, 'schedule' | 'prediction' | 'steps'>,
+  steps: readonly SamplerStep[],
 ): Promise<tf.Tensor> {
-  let x = tf.clone(inputs.noise);
+  let x = tf.clone(noise);
   let kept: tf.Tensor | undefined;
   try {
-    for (const [index, timestep] of timesteps.entries()) {
-      inputs.signal?.throwIfAborted();
-      const next = tf.tidy(() => step(index, x, kept));
+    for (const [index, step] of steps.entries()) {
+      signal?.throwIfAborted();
+      const {timestep, input} = step;
+      const next = tf.tidy(() => {
+        const seen = input === 1 ? x : tf.mul(x, input);
+        return advance(step, x, denoise(seen, tf.fill([x.shape[0]!], timestep, 'int32')), kept);
+      });
       tf.dispose([x, ...(kept ? [kept] : [])]);
       x = next.x;
       kept = next.keep;
-      await inputs.onStep?.({step: index + 1, steps: timesteps.length, timestep});
+      await onStep?.({step: index + 1, steps: steps.length, timestep});
     }
   } catch (error) {
     tf.dispose(x);
@@ -89,9 +111,4 @@ export async function runSteps(
     if (kept) tf.dispose(kept);
   }
   return x;
-}
-
-/** The network's output at one timestep for the whole batch. */
-export function evaluate(inputs: SampleInputs, x: tf.Tensor, timestep: number): tf.Tensor {
-  return inputs.denoise(x, tf.fill([x.shape[0]!], timestep, 'int32'));
 }
