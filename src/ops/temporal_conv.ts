@@ -1,6 +1,7 @@
 // Convolution over time and space of [B, T, H, W, C] with 'same' padding. A (3,1,1) kernel is a 2-D convolution over the axes
 // (T, H*W), a reshape away; (3,3,3) is conv3d.
 import * as tf from '../tf.ts';
+import {addPerSample} from './add_per_sample.ts';
 import {columnSum} from './column_sum.ts';
 import {conv2d} from './conv2d.ts';
 import {bilinearOp} from './fused.ts';
@@ -25,7 +26,8 @@ const run = bilinearOp<{xShape: number[]; kernelShape: number[]}>({
   name: 'temporalConv',
   plain([x, kernel, bias]) {
     const y = tf.conv3d(x as tf.Tensor5D, kernel as tf.Tensor5D, 1, 'same');
-    return [bias ? tf.add(y, bias) : y];
+    // Not tf.add: under bf16 the float32 bias would make the result float32.
+    return [bias ? addPerSample(y, tf.fill([y.shape[0], bias.size], 0), bias) : y];
   },
   gradient({dy, inputs: [x, kernel], attrs: {xShape, kernelShape}}) {
     const backward = (name: string, inputs: tf.NamedTensorMap, more: tf.NamedAttrMap): tf.Tensor =>

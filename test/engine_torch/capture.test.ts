@@ -101,7 +101,7 @@ for (const [name, steps] of [
   ['cpu', 3],
 ] as const) {
   describe.skipIf(name === 'torch' && !isBuilt())(`a captured training step on ${name}`, () => {
-    test(`${steps} captured steps are ${steps} eager ones, byte for byte`, async () => {
+    test(`${steps} captured steps are ${steps} eager ones, byte for byte`, {timeout: 240_000}, async () => {
       const {eager, replayed, eagerLosses, losses, counts} = await bothWays(name, steps);
       expect(losses).toEqual(eagerLosses);
       expect(new Set(losses).size).toBe(steps);

@@ -38,6 +38,12 @@ const overTime =
   (q, k, v) =>
     ops.temporalAttention(q!, k!, v!, window === undefined ? {heads} : {heads, window});
 const three = (shape: number[]) => [shape, shape, shape];
+const layer: F = (x, gamma, beta) => ops.layerNorm(x!, gamma!, beta!, {epsilon});
+const layerWeights = (shape: number[]) => [shape, [shape.at(-1)!], [shape.at(-1)!]];
+const mix =
+  (switched = false): F =>
+  (spatial, temporal, factor) =>
+    ops.alphaMix(spatial!, temporal!, factor!, {switched});
 
 const cases: Record<string, [shapes: number[][], f: F]> = {
   'GroupNorm, 4 channels a thread': [withWeights([2, 5, 7, 32]), norm(8)],
@@ -56,6 +62,15 @@ const cases: Record<string, [shapes: number[][], f: F]> = {
   'attention over 2 frames, heads of 5': [three([1, 2, 3, 5]), overTime(1)],
   'attention over 8 frames within a window': [three([1, 8, 3, 8]), overTime(1, 2)],
   'attention over 8 frames, heads of 64': [three([1, 8, 2, 128]), overTime(2)],
+  'LayerNorm, rows shorter and longer than 32 threads take at once': [layerWeights([3, 5, 24]), layer],
+  'LayerNorm of many channels, two at a time': [layerWeights([7, 334]), layer],
+  'LayerNorm of many rows': [layerWeights([2, 300, 16]), layer],
+  'LayerNorm of values far from zero': [layerWeights([9, 40]), (x, g, b) => layer(tf.add(tf.mul(x!, 0.1), 50), g!, b!)],
+  'GEGLU, 4 channels a thread': [[[3, 5, 24]], x => ops.geglu(x!)],
+  'GEGLU, 1 channel a thread': [[[40, 14]], x => ops.geglu(x!)],
+  'alpha mix, one factor': [[[2, 3, 4, 4, 8], [2, 3, 4, 4, 8], []], mix()],
+  'alpha mix, a factor for each frame, switched': [[[2, 3, 5, 7], [2, 3, 5, 7], [3]], mix(true)],
+  'alpha mix of several blocks': [[[2, 2, 9000], [2, 2, 9000], [2]], mix()],
 };
 
 function inputsOf(shapes: number[][]): tf.Tensor[] {
@@ -130,6 +145,24 @@ describe.skipIf(!isBuilt())("the GPU's kernels on the CPU", () => {
           return overTime(2)(q, q, q);
         },
       ],
+      'LayerNorm, 8 channels a thread': [
+        [[6, 4, 32], [32], [32], [32, 32]],
+        (x, g, b, w) => layer(tf.reshape(tf.matMul(tf.reshape(x!, [-1, 32]), w!), [6, 4, 32]), g!, b!),
+      ],
+      'GEGLU, 8 channels a thread': [
+        [
+          [24, 32],
+          [32, 32],
+        ],
+        (x, w) => ops.geglu(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D)),
+      ],
+      'alpha mix': [
+        [[24, 32], [32, 32], [1]],
+        (x, w, factor) => {
+          const y = tf.reshape(tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D), [2, 3, 4, 32]);
+          return mix()(y, tf.mul(y, y), factor!);
+        },
+      ],
     };
     for (const [name, [shapes, f]] of Object.entries(low)) {
       test(name, () => {
@@ -139,6 +172,30 @@ describe.skipIf(!isBuilt())("the GPU's kernels on the CPU", () => {
           expect(difference(values, expected[i]!), `result ${i}`).toBeLessThan(2e-2);
       });
     }
+    test('AdamW reads gradients in bf16', () => {
+      const step = () =>
+        tf.tidy(() => {
+          const [variable, x, w] = inputsOf([
+            [20, 8],
+            [20, 8],
+            [8, 8],
+          ]) as tf.Tensor2D[];
+          const slot = {
+            variable: tf.variable(variable!),
+            gradient: tf.matMul(x!, w!),
+            m: tf.variable(tf.zeros([20, 8])),
+            v: tf.variable(tf.zeros([20, 8])),
+          };
+          const options = {learningRate: 1e-2, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, step: 1};
+          const norm = ops.adamWStep([slot], options);
+          const result = [norm, slot.variable, slot.m, slot.v].map(values => Float32Array.from(values.dataSync()));
+          tf.dispose([slot.variable, slot.m, slot.v]);
+          return result;
+        });
+      const expected = step();
+      for (const [i, values] of emulated(step).entries())
+        expect(difference(values, expected[i]!), `result ${i}`).toBeLessThan(1e-6);
+    });
   });
 
   test('Philox: the same bytes at every offset, the step read from the tensor', () => {

@@ -1,12 +1,14 @@
 // The addon's export table. Loads once per environment: the main thread and every worker have a tensor table of their own.
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
 #include "host_allocator.h"
 #include "ops/ops.h"
+#include "ops/precision.h"
 #include "stream.h"
 
 namespace tfjs_torch {
@@ -21,12 +23,33 @@ c10::Device chooseDevice() {
   return c10::Device(c10::kCPU);
 }
 
+// What libtorch would choose otherwise: convolutions in TF32, and cuDNN's algorithms by rule of thumb instead of by trying.
+// TFJS_TORCH_DETERMINISTIC=1 takes no algorithm that adds up in an order of its own, and tries none.
+void choosePolicies(c10::Device device) {
+  static std::once_flag once;
+  std::call_once(once, [&] {
+    setPrecision(Precision::fp32);
+    if (!device.is_cuda()) return;
+    const char* wish = std::getenv("TFJS_TORCH_DETERMINISTIC");
+    const bool deterministic = wish && std::strcmp(wish, "1") == 0;
+    at::globalContext().setBenchmarkCuDNN(!deterministic);
+    at::globalContext().setDeterministicCuDNN(deterministic);
+    at::globalContext().setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
+  });
+}
+// CUDA's allocator starts with the first tensor, and may be asked for its figures before.
+void startAllocator(c10::Device device) {
+  if (device.is_cuda()) at::empty({0}, at::TensorOptions().device(device));
+}
+
 napi_value initialise(napi_env env, napi_value exports) {
   try {
     installHostAllocator();
     auto state = std::make_unique<State>();
     state->device = chooseDevice();
+    choosePolicies(state->device);
     chooseStream(state->device);
+    startAllocator(state->device);
     Exports functions;
     for (const auto exporter : {exportStorage, exportUnary, exportBinary, exportReduce, exportShape, exportIndex, exportMatmul,
                                 exportConv, exportPool, exportNorm, exportImage, exportComplex, exportFused, exportOptimizer, exportRandom,

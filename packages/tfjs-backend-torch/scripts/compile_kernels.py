@@ -12,6 +12,7 @@ import sys
 parser = argparse.ArgumentParser()
 parser.add_argument("--nvrtc", help="default: the newest libnvrtc of this Python's packages or of the system")
 parser.add_argument("--arch", default="sm_90")
+parser.add_argument("--only", default="", help="kernels whose names contain this")
 parser.add_argument("--spill", type=int, default=600, help="heads of 80 at 16 frames do not fit the registers")
 args = parser.parse_args()
 
@@ -22,11 +23,11 @@ for builtins in glob.glob(os.path.join(os.path.dirname(path), "libnvrtc-builtins
     ctypes.CDLL(builtins, mode=ctypes.RTLD_GLOBAL)
 nvrtc = ctypes.CDLL(path)
 folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "native", "device")
-names = ["portable.h", "thread.h", "philox.h", "group_norm.h", "temporal_attention.h", "adamw.h"]
+names = ["portable.h", "thread.h", "philox.h", "group_norm.h", "layer_norm.h", "temporal_attention.h", "geglu.h", "alpha_mix.h", "adamw.h"]
 texts = [open(os.path.join(folder, name)).read() for name in names]
 
 kernels = {"PhiloxNormals": 256, "AdamWSquares": 256, "AdamWNorm": 256, "AdamWUpdate": 256, "GroupNormGradSums": 256,
-           "GroupNormGradGroups": 32}
+           "GroupNormGradGroups": 32, "AlphaMixFactorGrad": 256}
 for x, vectors in (("float", (4, 2, 1)), ("Bf16", (8, 4, 2, 1))):
     kernels["GroupNormStats<%s>" % x] = 32
     for v in vectors:
@@ -36,6 +37,11 @@ for x, vectors in (("float", (4, 2, 1)), ("Bf16", (8, 4, 2, 1))):
             for d in ("float", "Bf16"):
                 kernels["GroupNormGradPartial<%s,%s,%d>" % (x, d, v), threads] = threads
                 kernels["GroupNormGradApply<%s,%s,%d>" % (x, d, v), threads] = threads
+                kernels["LayerNormColumns<%s,%s,%d>" % (x, d, v), threads] = threads
+        for name, threads in (("LayerNorm", 128), ("Geglu", 256), ("AlphaMix", 256)):
+            kernels["%sForward<%s,%d>" % (name, x, v)] = threads
+            for d in ("float", "Bf16"):
+                kernels["%sBackward<%s,%s,%d>" % (name, x, d, v)] = threads
 for x in ("float", "Bf16"):  # frames, channels a thread, threads, as by_kernels.cc chooses them for heads of 40, 64 and 80
     for t, v, l in ((8, 8, 8), (8, 8, 16), (16, 4, 16), (16, 4, 32), (24, 2, 32)):
         kernels["TemporalForward<%s,%d,%d,%d>" % (x, t, v, l)] = 128
@@ -66,9 +72,11 @@ def compile_kernel(kernel, threads):
     return failed, log.value.decode(), size.value
 
 
-bad = 0
+bad = count = 0
 for key, threads in kernels.items():
     kernel = key[0] if isinstance(key, tuple) else key
+    if args.only not in kernel:
+        continue
     failed, log, size = compile_kernel(kernel, threads)
     registers = re.search(r"Used (\d+) registers", log)
     spills = [int(n) for n in re.findall(r"(\d+) bytes spill", log)]
@@ -76,6 +84,7 @@ for key, threads in kernels.items():
         kernel, threads, registers.group(1) if registers else "?", sum(spills), size), flush=True)
     if failed or not registers:
         print(log)
+    count += 1
     bad += bool(failed) or sum(spills) > args.spill
-print("%s, %s: %d kernels, %d not as they should be" % (path, args.arch, len(kernels), bad))
+print("%s, %s: %d kernels, %d not as they should be" % (path, args.arch, count, bad))
 sys.exit(bad > 0)

@@ -12,11 +12,15 @@ constexpr int adamWThreads = 256;
 
 struct AdamWTable {
   float *variable[adamWSlots], *m[adamWSlots], *v[adamWSlots], *ema[adamWSlots];  // ema: null where there is none
-  const float* gradient[adamWSlots];
+  const void* gradient[adamWSlots];
   int64_t size[adamWSlots];
   int firstBlock[adamWSlots + 1];
-  bool decay[adamWSlots];
+  bool decay[adamWSlots], low[adamWSlots];  // low: the gradient is bf16
   int count;
+
+  TFJS_DEVICE float gradientAt(int slot, int64_t i) const {
+    return low[slot] ? toFloat(static_cast<const Bf16*>(gradient[slot])[i]) : static_cast<const float*>(gradient[slot])[i];
+  }
 
   TFJS_DEVICE int slotOf(int64_t block) const {
     int low = 0, high = count;  // the slot lies in [low, high)
@@ -29,18 +33,6 @@ struct AdamWTable {
   }
 };
 
-// The sum of one number per thread, in thread 0.
-template <class Number>
-TFJS_DEVICE Number sumOfBlock(const Thread& at, Number x) {
-  Number* shared = reinterpret_cast<Number*>(at.shared);
-  shared[at.thread()] = x;
-  for (int step = at.threads() / 2; step > 0; step /= 2) {
-    at.barrier();
-    if (at.thread() < step) shared[at.thread()] += shared[at.thread() + step];
-  }
-  return shared[at.thread()];
-}
-
 struct AdamWSquares {
   AdamWTable table;
   float* partial;  // one per block
@@ -51,7 +43,7 @@ struct AdamWSquares {
     const int64_t end = first + adamWBlock < table.size[slot] ? first + adamWBlock : table.size[slot];
     float sum = 0.0f;
     for (int64_t i = first + at.thread(); i < end; i += at.threads()) {
-      const float g = table.gradient[slot][i];
+      const float g = table.gradientAt(slot, i);
       sum += g * g;
     }
     sum = sumOfBlock(at, sum);
@@ -89,7 +81,7 @@ struct AdamWUpdate {
     const int64_t end = first + adamWBlock < table.size[slot] ? first + adamWBlock : table.size[slot];
     float* ema = table.ema[slot];
     for (int64_t i = first + at.thread(); i < end; i += at.threads()) {
-      const float g = table.gradient[slot][i] * clip;
+      const float g = table.gradientAt(slot, i) * clip;
       const float m = beta1 * table.m[slot][i] + (1.0f - beta1) * g;
       const float v = beta2 * table.v[slot][i] + (1.0f - beta2) * g * g;
       const float w = table.variable[slot][i] * kept - step * m / (sqrtf(v * correction2) + epsilon);

@@ -145,14 +145,22 @@ struct GroupNormApply {
       a[i] = channel.rstd * channel.weight;
       b[i] = channel.bias;
     }
-    for (int64_t row = plan.firstRow(at), end = plan.endRow(at); row < end; row += plan.rowsAtOnce) {
-      float value[V];
-      load<X, V>(x + plan.offset(at, row, V), value);
-      TFJS_UNROLL for (int i = 0; i < V; i++) {
-        const float u = (value[i] - mean[i]) * a[i] + b[i];
-        value[i] = silu ? u * sigmoidOf(u) : u;
+    // Several rows are read before the first is written: the wait for memory is paid once for all.
+    constexpr int together = 4;
+    const int64_t step = plan.rowsAtOnce, end = plan.endRow(at);
+    for (int64_t row = plan.firstRow(at); row < end; row += together * step) {
+      float value[together][V];
+      TFJS_UNROLL for (int r = 0; r < together; r++) {
+        if (row + r * step < end) load<X, V>(x + plan.offset(at, row + r * step, V), value[r]);
       }
-      store<X, V>(value, y + plan.offset(at, row, V));
+      TFJS_UNROLL for (int r = 0; r < together; r++) {
+        if (row + r * step >= end) break;
+        TFJS_UNROLL for (int i = 0; i < V; i++) {
+          const float u = (value[r][i] - mean[i]) * a[i] + b[i];
+          value[r][i] = silu ? u * sigmoidOf(u) : u;
+        }
+        store<X, V>(value[r], y + plan.offset(at, row + r * step, V));
+      }
     }
   }
 };
@@ -299,16 +307,24 @@ struct GroupNormGradApply {
       mean[i] = from[0] / count;
       product[i] = from[1] / count;
     }
-    for (int64_t row = plan.firstRow(at), end = plan.endRow(at); row < end; row += plan.rowsAtOnce) {
-      float value[V], slope[V];
-      load<X, V>(x + plan.offset(at, row, V), value);
-      load<D, V>(dy + plan.offset(at, row, V), slope);
-      TFJS_UNROLL for (int i = 0; i < V; i++) {
-        const float xhat = (value[i] - channel[i].mean) * channel[i].rstd;
-        const float du = beforeSilu(slope[i], xhat * channel[i].weight + channel[i].bias, silu);
-        value[i] = channel[i].rstd * (channel[i].weight * du - mean[i] - xhat * product[i]);
+    constexpr int together = 2;
+    const int64_t step = plan.rowsAtOnce, end = plan.endRow(at);
+    for (int64_t row = plan.firstRow(at); row < end; row += together * step) {
+      float value[together][V], slope[together][V];
+      TFJS_UNROLL for (int r = 0; r < together; r++) {
+        if (row + r * step >= end) break;
+        load<X, V>(x + plan.offset(at, row + r * step, V), value[r]);
+        load<D, V>(dy + plan.offset(at, row + r * step, V), slope[r]);
       }
-      store<X, V>(value, dx + plan.offset(at, row, V));
+      TFJS_UNROLL for (int r = 0; r < together; r++) {
+        if (row + r * step >= end) break;
+        TFJS_UNROLL for (int i = 0; i < V; i++) {
+          const float xhat = (value[r][i] - channel[i].mean) * channel[i].rstd;
+          const float du = beforeSilu(slope[r][i], xhat * channel[i].weight + channel[i].bias, silu);
+          value[r][i] = channel[i].rstd * (channel[i].weight * du - mean[i] - xhat * product[i]);
+        }
+        store<X, V>(value[r], dx + plan.offset(at, row + r * step, V));
+      }
     }
   }
 };

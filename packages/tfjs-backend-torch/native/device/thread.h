@@ -46,4 +46,16 @@ struct Thread {
 
 #endif
 
+// The sum of one number per thread, in thread 0.
+template <class Number>
+TFJS_DEVICE Number sumOfBlock(const Thread& at, Number x) {
+  Number* shared = reinterpret_cast<Number*>(at.shared);
+  shared[at.thread()] = x;
+  for (int step = at.threads() / 2; step > 0; step /= 2) {
+    at.barrier();
+    if (at.thread() < step) shared[at.thread()] += shared[at.thread() + step];
+  }
+  return shared[at.thread()];
+}
+
 }  // namespace tfjs_torch

@@ -19,6 +19,15 @@ bool temporalAttentionByKernelsTakes(const Tensor& q, int64_t heads);
 Tensor temporalAttentionByKernels(const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads, int64_t window);
 Tensors temporalAttentionGradByKernels(const Tensor& dy, const Tensor& q, const Tensor& k, const Tensor& v,
                                        int64_t heads, int64_t window);
+// y, and {dspatial, dtemporal, dfactor} without the last where it is not asked for; undefined or empty where the types are not taken.
+Tensor alphaMixByKernels(const Tensor& spatial, const Tensor& temporal, const Tensor& factor, bool switched);
+Tensors alphaMixGradByKernels(const Tensor& dy, const Tensor& spatial, const Tensor& temporal, const Tensor& factor, bool switched, bool ofFactor);
+// y and dx; undefined where the type is not taken
+Tensor gegluByKernels(const Tensor& x);
+Tensor gegluGradByKernels(const Tensor& dy, const Tensor& x);
+// {y, stats} and {dx, dgamma, dbeta}, or {dx} without `parameters`; empty where the shape is not taken
+Tensors layerNormByKernels(const Tensor& x, const Tensor& gamma, const Tensor& beta, double epsilon);
+Tensors layerNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma, bool parameters);
 // The gradients' norm. All tensors float32 but gradients, which may be bf16.
 Tensor adamWByKernels(const Tensor& scalars, const Tensors& variables, const Tensors& gradients, const Tensors& m,
                       const Tensors& v, const Tensors& ema, const std::vector<bool>& decay);

@@ -88,11 +88,11 @@ Tensor forward(const Tensor& x, const Tensor& weight, const MaybeTensor& bias, c
   const Tensor filter = prepared(weight, typeForMatmul(weight), formatOf(input, channelsLast));
   c10::optional<Tensor> offset;
   const bool perChannel = bias && bias->dim() == 1 && bias->size(0) == filter.size(0);
-  if (perChannel) offset = bias->to(filter.scalar_type());
+  if (perChannel) offset = prepared(*bias, filter.scalar_type(), at::MemoryFormat::Contiguous);
   const Ints zeros(stride.size(), 0);
   const Tensor y = at::convolution(input, filter, offset, stride, padding.symmetric, dilation, false, zeros, groups);
   const Tensor result = asGiven(y, channelsLast);
-  return bias && !perChannel ? at::add(result, *bias) : result;
+  return bias && !perChannel ? at::add(result, bias->to(result.scalar_type())) : result;
 }
 
 Tensor conv(const Tensor& x, const Tensor& filter, const Ints& stride, const Ints& dilation, const Ints& before,

@@ -100,10 +100,18 @@ Tensors groupNormGrad(const Tensor& dyGiven, const Tensor& stats, const Tensor& 
 // ---- LayerNorm over the last axis ----
 
 Tensors layerNorm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double epsilon) {
+  if (byKernels(x)) {
+    const Tensors result = layerNormByKernels(x, gamma, beta, epsilon);
+    if (!result.empty()) return result;
+  }
   const auto [y, mean, rstd] = at::native_layer_norm(full(x), {x.size(-1)}, gamma, beta, epsilon);
   return {y.to(x.scalar_type()), at::stack({mean.reshape({-1}), rstd.reshape({-1})}, -1)};
 }
 Tensors layerNormGrad(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma, bool parameters) {
+  if (byKernels(x)) {
+    const Tensors result = layerNormGradByKernels(dy, stats, x, gamma, parameters);
+    if (!result.empty()) return result;
+  }
   Ints rows = x.sizes().vec();
   rows.back() = 1;
   const Tensor mean = stats.select(-1, 0).contiguous().view(rows), rstd = stats.select(-1, 1).contiguous().view(rows);
@@ -230,6 +238,10 @@ Tensors temporalAttentionGrad(const Tensor& dy, const Tensor& y, const Tensor& s
 
 Tensor geglu(const Tensor& x) {
   const int64_t width = x.size(-1) / 2;
+  if (byKernels(x)) {
+    const Tensor y = gegluByKernels(x);
+    if (y.defined()) return y;
+  }
   if (x.is_cpu() && x.scalar_type() == at::kFloat && width > 0) {
     Ints shape = x.sizes().vec();
     shape.back() = width;
@@ -241,6 +253,10 @@ Tensor geglu(const Tensor& x) {
 }
 Tensor gegluGrad(const Tensor& dy, const Tensor& x) {
   const int64_t width = x.size(-1) / 2;
+  if (byKernels(x)) {
+    const Tensor dx = gegluGradByKernels(dy, x);
+    if (dx.defined()) return dx;
+  }
   if (x.is_cpu() && x.scalar_type() == at::kFloat && width > 0) {
     const Tensor dy32 = full(dy);
     Tensor dx = at::empty_like(x);
@@ -299,6 +315,10 @@ bool byAlphaLoops(const Tensor& spatial, const Tensor& temporal) {
   return spatial.is_cpu() && spatial.scalar_type() == at::kFloat && temporal.scalar_type() == at::kFloat;
 }
 Tensor alphaMix(const Tensor& spatial, const Tensor& temporal, const Tensor& mixFactor, bool switched) {
+  if (byKernels(spatial)) {
+    const Tensor y = alphaMixByKernels(spatial, temporal, mixFactor, switched);
+    if (y.defined()) return y;
+  }
   if (byAlphaLoops(spatial, temporal)) {
     const Tensor a = at::sigmoid(switched ? at::neg(mixFactor) : mixFactor);
     Tensor y = at::empty_like(spatial);
@@ -311,6 +331,10 @@ Tensor alphaMix(const Tensor& spatial, const Tensor& temporal, const Tensor& mix
 }
 Tensors alphaMixGrad(const Tensor& dy, const Tensor& spatial, const Tensor& temporal, const Tensor& mixFactor, bool switched,
                      bool ofFactor) {
+  if (byKernels(spatial)) {
+    const Tensors result = alphaMixGradByKernels(dy, spatial, temporal, mixFactor, switched, ofFactor);
+    if (!result.empty()) return result;
+  }
   if (byAlphaLoops(spatial, temporal)) {
     const Tensor a = at::sigmoid(switched ? at::neg(mixFactor) : mixFactor), dy32 = full(dy);
     Tensor dspatial = at::empty_like(spatial), dtemporal = at::empty_like(temporal), along = at::empty_like(a);
@@ -320,7 +344,7 @@ Tensors alphaMixGrad(const Tensor& dy, const Tensor& spatial, const Tensor& temp
     return {dspatial, dtemporal, at::mul(along, at::mul(at::mul(a, at::rsub(a, 1)), switched ? -1 : 1))};
   }
   const Tensor a = share(mixFactor, switched, spatial.dim());
-  Tensors result{at::mul(dy, a), at::mul(dy, at::rsub(a, 1))};
+  Tensors result{at::mul(dy, a).to(spatial.scalar_type()), at::mul(dy, at::rsub(a, 1)).to(temporal.scalar_type())};
   if (!ofFactor) return result;
   const Tensor against = at::mul(full(dy), at::sub(full(spatial), full(temporal)));
   Ints others;
@@ -336,10 +360,10 @@ Tensor biasTimestepAdd(const Tensor& x, const Tensor& embedding, const MaybeTens
   Ints shape(x.dim(), 1);
   shape.front() = x.size(0);
   shape.back() = x.size(-1);
-  return at::add(x, (bias ? at::add(embedding, *bias) : embedding).view(shape)).to(x.scalar_type());
+  return at::add(x, (bias ? at::add(embedding, *bias) : embedding).view(shape).to(x.scalar_type()));
 }
-Tensor sumBetween(const Tensor& dy) { return at::sum(full(dy).reshape({dy.size(0), -1, dy.size(-1)}), {1}); }
-Tensor columnSum(const Tensor& x) { return at::sum(full(x).reshape({-1, x.size(-1)}), {0}); }
+Tensor sumBetween(const Tensor& dy) { return at::sum(dy.reshape({dy.size(0), -1, dy.size(-1)}), {1}, false, at::kFloat); }
+Tensor columnSum(const Tensor& x) { return at::sum(x.reshape({-1, x.size(-1)}), {0}, false, at::kFloat); }
 // Bytes, four to an int32 word: byte / 127.5 - 1
 Tensor framesToPixels(const Tensor& packed, const Ints& shape) {
   int64_t count = 1;

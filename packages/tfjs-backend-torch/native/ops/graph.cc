@@ -7,6 +7,7 @@
 #include <map>
 
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #endif
 
 namespace tfjs_torch {
@@ -43,21 +44,27 @@ void graphBegin(Call& call) {
 double graphEnd(Call&) {
   TORCH_CHECK(graphs().recording, "no graph is being recorded");
   endGraphCopies();
-  auto graph = std::move(graphs().recording);
-  graph->capture_end();
+  graphs().recording->capture_end();
   const int64_t number = graphs().next++;
-  graphs().recorded[number] = std::move(graph);
+  graphs().recorded[number] = std::move(graphs().recording);
   return static_cast<double>(number);
 }
 // After an error: whatever was recorded is dropped.
 void graphAbort(Call&) {
   endGraphCopies();
-  auto graph = std::move(graphs().recording);
+  const auto graph = std::move(graphs().recording);
   if (!graph) return;
   try {
     graph->capture_end();
   } catch (const std::exception&) {
-    // The recording was broken off by the error that is on its way to the caller.
+    // The recording was broken off by the error that is on its way to the caller. capture_end, where it fails, may leave the
+    // pool open, into which nothing can be recorded again: it is closed, and the next graph gets another.
+    const at::cuda::MempoolId_t pool = *std::exchange(graphs().pool, std::nullopt);
+    try {
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(c10::cuda::current_device(), pool);
+    } catch (const std::exception&) {
+      // It was closed.
+    }
   }
 }
 void graphReplay(Call&, int64_t number) {

@@ -1,19 +1,23 @@
 // Gather, scatter, one-hot, segments and counting. Indices outside their range are errors that name the bound.
 #include "ops.h"
+#include "prepared.h"
 
 namespace tfjs_torch {
 namespace {
 
-// On a CUDA device a check would wait for the device: there the index kernels themselves assert.
-void checkRange(const Tensor& indices, int64_t limit, const char* what) {
-  if (indices.is_cuda() || indices.numel() == 0) return;
+// The indices, known to be in range: an index kernel on CUDA that meets another stops the device for good. While a graph is
+// recorded nothing can be read, and what is outside is moved to the border.
+Tensor inRange(const Tensor& indices, int64_t limit, const char* what) {
+  if (indices.numel() == 0) return indices;
+  if (recordingGraph()) return at::clamp(indices, 0, limit - 1);
   const int64_t low = at::min(indices).item<int64_t>(), high = at::max(indices).item<int64_t>();
   TORCH_CHECK_INDEX(low >= 0 && high < limit, what, ": the index value ", low < 0 ? low : high, " is not in [0, ", limit - 1, "]");
+  return indices;
 }
 
 // x [batch..., outer..., n, inner...], indices [batch..., chosen...]; axis counts from the front of x.
-Tensor gather(const Tensor& x, const Tensor& indices, int64_t axis, int64_t batchDims) {
-  checkRange(indices, x.size(axis), "GatherV2");
+Tensor gather(const Tensor& x, const Tensor& given, int64_t axis, int64_t batchDims) {
+  const Tensor indices = inRange(given, x.size(axis), "GatherV2");
   Ints shape(x.sizes().begin(), x.sizes().begin() + axis);
   shape.insert(shape.end(), indices.sizes().begin() + batchDims, indices.sizes().end());
   shape.insert(shape.end(), x.sizes().begin() + axis + 1, x.sizes().end());
@@ -34,8 +38,7 @@ Tensor rowNumbers(const Tensor& indices, at::IntArrayRef sizes, const char* what
   const int64_t depth = indices.size(-1);
   Tensor rows = at::zeros({indices.size(0)}, indices.options().dtype(at::kLong));
   for (int64_t i = 0; i < depth; i++) {
-    const Tensor column = indices.select(-1, i);
-    checkRange(column, sizes[i], what);
+    const Tensor column = inRange(indices.select(-1, i), sizes[i], what);
     rows = at::add(at::mul(rows, sizes[i]), column);
   }
   return rows;
@@ -84,25 +87,25 @@ Tensor segmentSum(const Tensor& x, const Tensor& segments, int64_t count) {
   const int64_t rank = segments.dim();
   shape.erase(shape.begin(), shape.begin() + rank);
   const Tensor ids = segments.reshape({-1}).to(at::kLong);
-  if (ids.numel() > 0 && !ids.is_cuda()) {
+  if (ids.numel() > 0 && !recordingGraph()) {
     TORCH_CHECK_INDEX(at::max(ids).item<int64_t>() < count, "unsortedSegmentSum: segment ids must be below ", count);
   }
   const Tensor rows = x.reshape({ids.numel(), product(x.sizes(), rank, x.dim())});
   // One more row takes what is left out.
   Tensor sums = at::zeros({count + 1, rows.size(1)}, x.options());
-  sums.index_add_(0, at::where(at::lt(ids, 0), at::full({}, count, ids.options()), ids), rows);
+  sums.index_add_(0, at::where(at::lt(ids, 0), at::full({}, count, ids.options()), at::clamp_max(ids, count)), rows);
   shape.insert(shape.begin(), count);
   return sums.narrow(0, 0, count).reshape(shape);
 }
 
 // x [n] or [rows, n]; values at or above size are not counted. Without weights each counts 1.
 Tensor bincount(const Tensor& input, const Tensor& weights, int64_t size, bool binary) {
-  TORCH_CHECK(input.is_cuda() || input.numel() == 0 || at::min(input).item<int64_t>() >= 0, "Input x must be non-negative!");
+  TORCH_CHECK(recordingGraph() || input.numel() == 0 || at::min(input).item<int64_t>() >= 0, "Input x must be non-negative!");
   const Tensor x = input.to(at::kLong).reshape({input.dim() == 2 ? input.size(0) : 1, -1});
   const Tensor ones = at::ones({}, input.options().dtype(weights.scalar_type()));
   const bool weighted = weights.numel() > 0 && !binary;
   const Tensor values = weighted ? weights.reshape(x.sizes()) : ones.expand(x.sizes());
-  const Tensor bins = at::clamp_max(x, size);
+  const Tensor bins = at::clamp(x, 0, size);
   Tensor counts = at::zeros({x.size(0), size + 1}, weights.options());
   if (binary) {
     counts.scatter_(1, bins, values.contiguous());

@@ -7,8 +7,13 @@
 namespace tfjs_torch {
 namespace {
 
+// CUDA has no products of integers; float64 holds them exactly up to 2^53.
+bool wantsDouble(const Tensor& x) { return x.is_cuda() && at::isIntegralType(x.scalar_type(), /*includeBool=*/true); }
+Tensor asInt(const Tensor& x) { return x.to(at::kLong).to(at::kInt); }
+
 // a [A, M, K], b [B, K, N] (before transposition), A and B equal or one of them 1; or any batches that broadcast.
 Tensor product(const Tensor& left, const Tensor& right, bool transposeA, bool transposeB) {
+  if (wantsDouble(left)) return asInt(product(left.to(at::kDouble), right.to(at::kDouble), transposeA, transposeB));
   const Tensor a = forMatmul(left), b = prepared(right, typeForMatmul(right), at::MemoryFormat::Contiguous);
   const bool rowsJoined = a.dim() == 3 && b.dim() == 3 && b.size(0) == 1;
   const int64_t rows = a.size(transposeA ? -1 : -2) * (rowsJoined ? a.size(0) : 1);
@@ -29,7 +34,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, bool transposeA, bool transposeB
 Tensor fusedMatmul(const Tensor& a, const Tensor& b, bool transposeA, bool transposeB, const MaybeTensor& bias,
                    int64_t activation, const MaybeTensor& prelu, double leakyAlpha) {
   Tensor y = product(a, b, transposeA, transposeB);
-  if (bias) y = at::add(y, *bias);
+  if (bias) y = at::add(y, bias->to(y.scalar_type()));
   return activate(y, {activation, prelu, leakyAlpha});
 }
 // x [..., in], kernel [in, out], bias [out] -> [..., out]
@@ -43,9 +48,8 @@ Tensor linear(const Tensor& x, const Tensor& kernel, const MaybeTensor& bias) {
   const Tensor a = rowsOf(forMatmul(x)), b = prepared(kernel, typeForMatmul(kernel), at::MemoryFormat::Contiguous);
   const SmallProduct threads(a.size(0), b.size(1), b.size(0));
   if (!bias) return inShapeOf(x, at::mm(a, b));
-  // In bf16 the bias is added in float32.
-  const bool same = bias->scalar_type() == a.scalar_type();
-  return inShapeOf(x, same ? at::addmm(*bias, a, b) : at::add(at::mm(a, b), *bias));
+  // Of one type with the product: a float32 bias would make the result float32.
+  return inShapeOf(x, at::addmm(prepared(*bias, a.scalar_type(), at::MemoryFormat::Contiguous), a, b));
 }
 Tensor linearInputGrad(const Tensor& dy, const Tensor& kernel) {
   const Tensor a = rowsOf(forMatmul(dy)), b = prepared(kernel, typeForMatmul(kernel), at::MemoryFormat::Contiguous);
@@ -57,7 +61,12 @@ Tensor linearKernelGrad(const Tensor& x, const Tensor& dy) {
   const SmallProduct threads(a.size(1), b.size(1), a.size(0));
   return at::mm(a.t(), b);
 }
-Tensor einsum(const std::string& equation, const Tensors& operands) { return at::einsum(equation, operands); }
+Tensor einsum(const std::string& equation, const Tensors& operands) {
+  if (!std::any_of(operands.begin(), operands.end(), wantsDouble)) return at::einsum(equation, operands);
+  Tensors doubles;
+  for (const Tensor& x : operands) doubles.push_back(x.to(at::kDouble));
+  return asInt(at::einsum(equation, doubles));
+}
 
 }  // namespace
 

@@ -91,6 +91,7 @@ void endGraphCopies() {
   tables().recording = false;
   tables().inGraph.clear();
 }
+bool recordingGraph() { return tables().recording; }
 void forgetAllCopies() {
   for (auto& [impl, entry] : tables().outside) {
     for (Copy& copy : entry.copies) copy.tensor = at::Tensor();

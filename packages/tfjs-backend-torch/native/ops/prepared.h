@@ -19,6 +19,8 @@ void endGraphCopies();
 // After a replay, which may have written any weight.
 void forgetAllCopies();
 
+bool recordingGraph();
+
 // Copies made in this thread so far.
 int64_t copiesMade();
 
