@@ -1,10 +1,11 @@
 // The training steps that are timed, and the folder of files from which both sides of a comparison load the same numbers.
+import {existsSync} from 'node:fs';
 import {mkdir, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {initialValues} from '../../src/layers/initializers.ts';
 import {type AutoencoderConfig, AutoencoderKL, UNet, videoLdmTemporal} from '../../src/models/index.ts';
 import type {UNetConfig} from '../../src/models/unet_config.ts';
-import {normals} from '../../src/random/index.ts';
+import {normals, streamOf, uniforms} from '../../src/random/index.ts';
 import {hostF32} from '../../src/weights/host_tensor.ts';
 import {torchShape, toTorch} from '../../src/weights/layouts.ts';
 import {type TensorSource, writeSafetensors} from '../../src/weights/safetensors.ts';
@@ -75,10 +76,21 @@ export function caseOf(size: SizeName, batch: Partial<BatchSize> = {}): Case {
   return {...chosen, size, batch: {...chosen.batch, ...batch}, contextTokens: 77, optimizer};
 }
 
-/** Writes case.json, weights.safetensors (torch's layout, diffusers' names) and batch.safetensors into `folder`. */
+/** The file of a case's folder that holds its weights: the same for every batch of a size. */
+export const weightsIn = (folder: string): string => path.join(folder, 'weights.safetensors');
+
+/**
+ * Writes case.json, weights.safetensors (torch's layout, diffusers' names) and batch.safetensors into `folder`. Weights that
+ * are there already are kept.
+ */
 export async function writeCase(folder: string, chosen: Case): Promise<void> {
   await mkdir(folder, {recursive: true});
   await writeFile(path.join(folder, 'case.json'), JSON.stringify(chosen));
+  if (!existsSync(weightsIn(folder))) await writeSafetensors(weightsIn(folder), weightsOf(chosen));
+  await writeSafetensors(path.join(folder, 'batch.safetensors'), Object.entries(batchOf(chosen)));
+}
+
+function weightsOf(chosen: Case): Map<string, TensorSource> {
   const weights = new Map<string, TensorSource>();
   const network = 'unet' in chosen ? new UNet(chosen.unet) : new AutoencoderKL(chosen.autoencoder);
   for (const {path: name, shape, layout, init} of network.weightSpecs()) {
@@ -86,13 +98,31 @@ export async function writeCase(folder: string, chosen: Case): Promise<void> {
     const fanIn = shape.slice(0, -1).reduce((product, extent) => product * extent, 1);
     const start = init.kind === 'zeros' && layout !== 'vector' ? ({kind: 'fanIn', fanIn} as const) : init;
     const data = () => {
-      const values = toTorch(initialValues(start, shape, {seed: 1, path: name}), shape, layout);
+      const values =
+        start.kind === 'fanIn'
+          ? repeatedNumbers(name, shape, start.fanIn)
+          : toTorch(initialValues(start, shape, {seed: 1, path: name}), shape, layout);
       return hostF32(torchShape(shape, layout), values).data;
     };
     weights.set(name, {dtype: 'F32', shape: torchShape(shape, layout), data});
   }
-  await writeSafetensors(path.join(folder, 'weights.safetensors'), weights);
-  await writeSafetensors(path.join(folder, 'batch.safetensors'), Object.entries(batchOf(chosen)));
+  return weights;
+}
+
+let drawn: Float32Array | undefined;
+/**
+ * Uniform in +-1/sqrt(fanIn), like initial weights, but from one list of numbers that every weight begins at a place of its own:
+ * drawing the 1.5 billion of `sd` takes minutes. A prime length, so that no two rows of a matrix are the same.
+ */
+function repeatedNumbers(name: string, shape: readonly number[], fanIn: number): Float32Array {
+  drawn ??= uniforms({seed: 1, stream: 3001, step: 0}, 1_000_003);
+  const values = new Float32Array(shape.reduce((product, extent) => product * extent, 1));
+  const bound = 1 / Math.sqrt(fanIn);
+  for (let i = 0, at = streamOf(name) % drawn.length; i < values.length; i++) {
+    values[i] = (2 * drawn[at]! - 1) * bound;
+    if (++at === drawn.length) at = 0;
+  }
+  return values;
 }
 
 function batchOf(chosen: Case): Record<string, TensorSource> {

@@ -1,14 +1,15 @@
 // Everything that needs a GPU, in one command, on a machine with PyTorch, Node and a C++ compiler:
-//   node --import tsx scripts/benchmark/gpu.ts [--out gpu.json] [--size sd] [--skip tests,kernels,compile]
-// Builds the addon for CUDA, runs TensorFlow.js's specs and this project's own on it, times the temporal training step of the
-// `sd` UNet beside PyTorch's at two sizes, and the hand-written kernels against their bytes. What fails is said; the rest goes on.
+//   node --import tsx scripts/benchmark/gpu.ts [--out gpu.json] [--size sd] [--skip tests,kernels,compile] [--seconds 540]
+// Builds the addon for CUDA, runs TensorFlow.js's specs and this project's own on it, times the hand-written kernels against
+// their bytes, and the temporal training step of the `sd` UNet beside PyTorch's at two sizes. What fails is said; the rest
+// goes on. Run again with the same --out it goes on where it was broken off: what was measured or passed is not done again.
+// A machine without npm or network: scripts/benchmark/pack.ts.
 import {spawnSync} from 'node:child_process';
-import {writeFileSync} from 'node:fs';
-import {mkdtemp, rm} from 'node:fs/promises';
+import {existsSync, linkSync, mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import {parseArgs} from 'node:util';
-import {type BatchSize, caseOf, type SizeName, writeCase} from './cases.ts';
+import {type BatchSize, caseOf, type SizeName, weightsIn, writeCase} from './cases.ts';
 import {median, ourSide, pytorchSide, type Worker} from './worker.ts';
 
 const {values: options} = parseArgs({
@@ -19,27 +20,16 @@ const {values: options} = parseArgs({
     python: {type: 'string', default: 'python3'},
     steps: {type: 'string', default: '10'},
     skip: {type: 'string', default: ''},
+    /** The most telling first, for when time runs out. */
+    precisions: {type: 'string', default: 'bf16,tf32,fp32'},
+    /** Nothing new is begun after so many seconds. */
+    seconds: {type: 'string', default: '1e9'},
+    /** The weights, 6 GB for `sd`, are written once. */
+    cases: {type: 'string', default: path.join(tmpdir(), 'video-ldm-gpu')},
   },
 });
 const skipped = new Set(options.skip.split(','));
 const steps = Number(options.steps);
-const report: Record<string, unknown> = {date: new Date().toISOString().slice(0, 10), node: process.version};
-
-/** Written after every part: what was measured is not lost where a later part fails. */
-function save(): string {
-  const text = JSON.stringify(report, (_, x) => (typeof x === 'number' ? Number(x.toPrecision(6)) : x), 1);
-  writeFileSync(options.out, `${text}\n`);
-  return text;
-}
-
-/** Runs a program to its end, its output shown. */
-function program(name: string, command: string, args: string[], env: NodeJS.ProcessEnv = {}): boolean {
-  console.error(`# ${name}`);
-  const {status} = spawnSync(command, args, {stdio: ['ignore', 2, 2], env: {...process.env, ...env}});
-  report[name] = status === 0 ? 'passed' : `failed (${status})`;
-  save();
-  return status === 0;
-}
 
 interface Row {
   variant: string;
@@ -49,6 +39,43 @@ interface Row {
   peakGiB?: number;
   error?: string;
 }
+interface StepResult extends BatchSize {
+  size: string;
+  rows: Row[];
+  fp32LossDifference?: number;
+  agrees?: boolean;
+}
+interface Report {
+  temporalStep?: StepResult[];
+  [part: string]: unknown;
+}
+const before: Report = existsSync(options.out) ? (JSON.parse(readFileSync(options.out, 'utf8')) as Report) : {};
+const report: Report = {...before, date: new Date().toISOString().slice(0, 10), node: process.version, gpu: gpuName()};
+const outOfTime = () => performance.now() > Number(options.seconds) * 1000;
+
+function gpuName(): string {
+  const query = ['--query-gpu=name,driver_version', '--format=csv,noheader'];
+  return spawnSync('nvidia-smi', query, {encoding: 'utf8'}).stdout?.trim() || 'none found by nvidia-smi';
+}
+
+/** Written after every part: what was measured is not lost where a later part fails. */
+function save(): string {
+  const text = JSON.stringify(report, (_, x) => (typeof x === 'number' ? Number(x.toPrecision(6)) : x), 1);
+  writeFileSync(options.out, `${text}\n`);
+  return text;
+}
+
+/** Runs a program to its end, its output shown. */
+function program(name: string, command: string, args: string[], env: NodeJS.ProcessEnv = {}): void {
+  if (report[name] === 'passed' || outOfTime()) return;
+  console.error(`# ${name}`);
+  const started = performance.now();
+  const {status} = spawnSync(command, args, {stdio: ['ignore', 2, 2], env: {...process.env, ...env}});
+  report[name] = status === 0 ? 'passed' : `failed (${status})`;
+  report[`${name}, seconds`] = (performance.now() - started) / 1000;
+  save();
+}
+
 async function measure(variant: string, start: () => Promise<Worker>): Promise<Row> {
   console.error(`# ${variant}`);
   try {
@@ -63,57 +90,72 @@ async function measure(variant: string, start: () => Promise<Worker>): Promise<R
   }
 }
 
-/** Fills `result` row by row. */
-async function temporalStep(batch: Partial<BatchSize>, result: Record<string, unknown>): Promise<void> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'video-ldm-gpu-'));
-  try {
-    const chosen = caseOf(options.size as SizeName, batch);
-    await writeCase(folder, chosen);
-    const rows: Row[] = [];
-    Object.assign(result, {...chosen.batch, size: options.size, rows});
-    for (const precision of ['fp32', 'tf32', 'bf16']) {
-      for (const variant of [
-        'eager',
-        'graph',
-        'loop',
-        ...(skipped.has('compile') || precision !== 'bf16' ? [] : ['compile']),
-      ]) {
-        const flags = ['--precision', precision, '--variant', variant, '--device', options.device];
-        if (variant !== 'compile')
-          rows.push(await measure(`ours ${precision} ${variant}`, () => ourSide(folder, ...flags)));
-        // Ours alone: the graph with its loss read one step late, as the trainers do.
-        if (variant === 'loop') continue;
-        const theirs = await measure(`pytorch ${precision} ${variant}`, () =>
-          pytorchSide(options.python, folder, ...flags),
-        );
-        rows.push(theirs);
+/** The folder of the case's files; cases of one size share their weights. */
+async function folderOf({size, B, T, h, w}: StepResult): Promise<string> {
+  const started = performance.now();
+  const folder = (name: string) => path.join(options.cases, `${size}-${name}`);
+  const own = folder(`${B}x${T}x${h}x${w}`);
+  const shared = report.temporalStep?.map(other => folder(`${other.B}x${other.T}x${other.h}x${other.w}`));
+  const written = shared?.map(weightsIn).find(existsSync);
+  mkdirSync(own, {recursive: true});
+  if (written && !existsSync(weightsIn(own))) linkSync(written, weightsIn(own));
+  await writeCase(own, caseOf(size as SizeName, {B, T, h, w}));
+  console.error(`# files in ${own}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  return own;
+}
+
+/** Fills the rows of `result` one by one. */
+async function temporalStep(result: StepResult): Promise<void> {
+  const {rows} = result;
+  const folder = await folderOf(result);
+  for (const precision of options.precisions.split(',')) {
+    for (const variant of ['eager', 'graph', 'loop', 'compile']) {
+      const flags = ['--precision', precision, '--variant', variant, '--device', options.device];
+      const sides = {
+        ...(variant === 'compile' ? {} : {ours: () => ourSide(folder, ...flags)}),
+        // `loop` is ours alone: the graph with its loss read one step late, as the trainers do. Compiling takes minutes: once.
+        ...(variant === 'loop' || (variant === 'compile' && precision !== 'bf16')
+          ? {}
+          : {pytorch: () => pytorchSide(options.python, folder, ...flags)}),
+      };
+      for (const [side, start] of Object.entries(sides)) {
+        const name = `${side} ${precision} ${variant}`;
+        const done = rows.findIndex(row => row.variant === name);
+        if (skipped.has(variant) || skipped.has(side) || rows[done]?.medianMs !== undefined || outOfTime()) continue;
+        if (done >= 0) rows.splice(done, 1);
+        rows.push(await measure(name, start));
         save();
       }
     }
-    const losses = rows.filter(({variant}) => variant.includes('fp32')).flatMap(({firstLoss}) => firstLoss ?? []);
-    const lossDifference = Math.max(...losses) - Math.min(...losses);
-    Object.assign(result, {fp32LossDifference: lossDifference, agrees: lossDifference <= 1e-4});
-  } finally {
-    await rm(folder, {recursive: true, force: true});
   }
+  const losses = rows.filter(({variant}) => variant.includes('fp32')).flatMap(({firstLoss}) => firstLoss ?? []);
+  if (losses.length < 2) return;
+  const lossDifference = Math.max(...losses) - Math.min(...losses);
+  Object.assign(result, {fp32LossDifference: lossDifference, agrees: lossDifference <= 1e-4});
 }
 
 const onDevice = {TFJS_TORCH_DEVICE: options.device};
 const root = path.join(import.meta.dirname, '../..');
-if (!skipped.has('build'))
-  program('build', process.execPath, [path.join(root, 'packages/tfjs-backend-torch/scripts/build.mjs')]);
+if (!skipped.has('build')) {
+  const build = path.join(root, 'packages/tfjs-backend-torch/scripts/build.mjs');
+  program('build', process.execPath, [build], options.device === 'cpu' ? onDevice : {});
+}
 if (!skipped.has('tests')) {
   const vitest = path.join(root, 'node_modules/vitest/vitest.mjs');
-  const folders = ['packages/tfjs-backend-torch/test', 'test/engine_torch', 'test/ops'];
-  program(
-    'conformance and own specs',
-    process.execPath,
-    [vitest, 'run', '--maxWorkers=1', '--root', root, ...folders],
-    onDevice,
-  );
+  const tests = (name: string, ...folders: string[]) =>
+    program(name, process.execPath, [vitest, 'run', '--maxWorkers=1', '--root', root, ...folders], {
+      ...onDevice,
+      // Trying cuDNN's algorithms for thousands of small shapes takes minutes, and some add up in an order of their own.
+      TFJS_TORCH_DETERMINISTIC: '1',
+      CUBLAS_WORKSPACE_CONFIG: ':4096:8',
+    });
+  tests('own specs', 'test/engine_torch', 'test/ops', 'packages/tfjs-backend-torch/test');
+  tests('conformance', 'packages/tfjs-backend-torch/test/conformance.test.ts');
 }
 if (!skipped.has('kernels')) {
-  for (const precision of ['fp32', 'bf16']) {
+  for (const precision of ['bf16', 'fp32']) {
+    const name = `kernels ${precision}`;
+    if (typeof report[name] === 'object' || outOfTime()) continue;
     const args = ['--import', 'tsx', path.join(import.meta.dirname, 'kernels.ts'), '--precision', precision];
     const small = options.device === 'cpu' ? ['--small'] : [];
     const {stdout, status} = spawnSync(process.execPath, [...args, ...small], {
@@ -121,20 +163,20 @@ if (!skipped.has('kernels')) {
       env: {...process.env, ...onDevice},
       stdio: ['ignore', 'pipe', 2],
     });
-    report[`kernels ${precision}`] = status === 0 ? JSON.parse(stdout) : `failed (${status})`;
+    report[name] = status === 0 ? JSON.parse(stdout) : `failed (${status})`;
     save();
   }
 }
 if (!skipped.has('steps')) {
+  const {size} = options;
   const batches =
-    options.size === 'sd'
+    size === 'sd'
       ? [
           {B: 1, T: 8, h: 32, w: 64},
           {B: 4, T: 8, h: 40, w: 64},
         ]
-      : [{}];
-  const results: Record<string, unknown>[] = batches.map(() => ({}));
-  report.temporalStep = results;
-  for (const [i, batch] of batches.entries()) await temporalStep(batch, results[i]!);
+      : [caseOf(size as SizeName).batch];
+  report.temporalStep ??= batches.map(batch => ({...batch, size, rows: []}));
+  for (const result of report.temporalStep) if (!outOfTime()) await temporalStep(result);
 }
 console.log(save());

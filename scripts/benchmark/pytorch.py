@@ -31,8 +31,16 @@ torch.backends.cudnn.benchmark = cuda
 
 with open(os.path.join(args.folder, "case.json")) as file:
     case = json.load(file)
-model = UNet(dict(case["unet"], channelsLast=args.layout == "channels_last"))
-model.load_state_dict(load_safetensors(os.path.join(args.folder, "weights.safetensors")))
+config = dict(case["unet"], channelsLast=args.layout == "channels_last")
+weights = load_safetensors(os.path.join(args.folder, "weights.safetensors"))
+if int(torch.__version__.split(".")[0]) >= 2:
+    with torch.device("meta"):  # drawing initial values that are replaced takes longer than the steps
+        model = UNet(config)
+    model.load_state_dict(weights, assign=True)
+else:
+    model = UNet(config)
+    model.load_state_dict(weights)
+del weights
 model.to(device)
 if args.layout == "channels_last":
     for p in model.parameters():
