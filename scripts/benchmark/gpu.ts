@@ -149,7 +149,8 @@ if (!skipped.has('tests')) {
       TFJS_TORCH_DETERMINISTIC: '1',
       CUBLAS_WORKSPACE_CONFIG: ':4096:8',
     });
-  tests('own specs', 'test/engine_torch', 'test/ops', 'packages/tfjs-backend-torch/test');
+  const own = ['test/engine_torch', 'test/ops', 'packages/tfjs-backend-torch/test'];
+  tests('own specs', ...own, '--exclude', '**/conformance.test.ts');
   tests('conformance', 'packages/tfjs-backend-torch/test/conformance.test.ts');
 }
 if (!skipped.has('kernels')) {

@@ -1,10 +1,11 @@
 // Products read weights in another type (bf16) or layout (convolutions) than they are kept in: each copy is made once a step,
 // not at each use, and once for all where the weight is frozen.
 import {describe, expect, test} from 'vitest';
+import {native} from '../../packages/tfjs-backend-torch/src/binding.ts';
 import {isBuilt} from '../../packages/tfjs-backend-torch/src/built.ts';
 import {engineStats} from '../../packages/tfjs-backend-torch/src/index.ts';
 import {openEngine} from '../../src/engine/index.ts';
-import {adamWStep, conv2d, linear} from '../../src/ops/index.ts';
+import {adamWStep, conv2d, linear, overwrite} from '../../src/ops/index.ts';
 import * as tf from '../../src/tf.ts';
 
 describe.skipIf(!isBuilt())('copies of weights', () => {
@@ -51,4 +52,56 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
       await openEngine('torch');
     });
   }
+
+  // What a GPU's graphs read, without the GPU: recorded and replayed in name alone.
+  test('a graph reads what was copied before it, copies for itself what it trains, and reads no copy of an older weight', async () => {
+    await openEngine('torch', {precision: 'bf16'});
+    const addon = native();
+    addon.emulateKernels(true);
+    try {
+      const weight = (value: number) => tf.tidy(() => tf.variable(tf.fill([4, 4], value))) as tf.Variable<tf.Rank.R2>;
+      const [frozen, trained] = [weight(0.1), weight(0.2)];
+      const x = tf.ones([2, 4]) as tf.Tensor2D;
+      const forward = () => tf.tidy(() => linear(linear(x, frozen), trained).dataSync()[0]!);
+      const run = () => tf.tidy(() => void linear(linear(x, frozen), trained));
+      const write = (value: number) => tf.tidy(() => overwrite(trained, tf.fill([4, 4], value)));
+      const copiesOf = (what: () => void) => {
+        const from = engineStats().weightCopies;
+        what();
+        return engineStats().weightCopies - from;
+      };
+      const record = (what: () => void) => {
+        addon.graphBegin();
+        what();
+        return addon.graphEnd();
+      };
+      for (const value of [0.3, 0.4]) {
+        run();
+        write(value);
+      }
+      let step = 0;
+      // As a training step is recorded: what it trains was written last.
+      expect(copiesOf(() => (step = record(() => [run(), write(0.5)])))).toBe(1);
+      expect(copiesOf(() => addon.graphReplay(step))).toBe(0);
+      expect(copiesOf(run)).toBe(1);
+
+      let other = 0;
+      expect(copiesOf(() => (other = record(run)))).toBe(0);
+      expect(copiesOf(() => addon.graphReplay(other))).toBe(0);
+      // Written outside graphs, then by another graph.
+      const old = forward();
+      write(1);
+      expect(copiesOf(() => addon.graphReplay(other))).toBe(1);
+      expect(copiesOf(run)).toBe(0);
+      expect(forward() / old).toBeCloseTo(2, 1);
+      addon.graphReplay(step);
+      expect(copiesOf(() => addon.graphReplay(other))).toBe(1);
+      addon.graphRelease(step);
+      addon.graphRelease(other);
+      tf.dispose([frozen, trained, x]);
+    } finally {
+      addon.emulateKernels(false);
+      await openEngine('torch');
+    }
+  });
 });

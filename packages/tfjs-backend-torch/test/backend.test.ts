@@ -96,7 +96,7 @@ describe.skipIf(!isBuilt())('the backend (needs the addon: npm run build:torch)'
 
   test('what memory does not hold is an error that says how much was asked, and the process goes on', () => {
     for (const shape of [[2 ** 20, 2 ** 20], [2 ** 40]]) {
-      expect(() => tf.fill(shape, 1)).toThrow(/Fill.*(out of memory: asked for 4398046511104 bytes|bytes)/);
+      expect(() => tf.fill(shape, 1)).toThrow(/Fill.*(asked for 4398046511104 bytes|allocate 4096.00 GiB|bytes)/);
     }
     expect(() => tf.tidy(() => tf.tile(tf.ones([1024, 1024]), [4096, 4096]))).toThrow(/Tile\(x float32\[1024,1024\]\)/);
     expect(() => tf.fill([2 ** 32, 2 ** 32], 1)).toThrow();

@@ -2,7 +2,7 @@
 // temporal attention are the loops of native/host on the CPU and the kernels of native/device on a GPU; shapes that those do
 // not take, and the rest, are libtorch calls.
 #include "by_kernels.h"
-#include "flash_attention.h"
+#include "fused_attention.h"
 #include "ops.h"
 #include "precision.h"
 
@@ -149,8 +149,8 @@ TemporalShape asOnePixel(const Tensor& q, int64_t heads) {
 
 Tensors attention(const Tensor& q, const Tensor& k, const Tensor& v, const MaybeTensor& mask, int64_t heads, bool causal) {
   if (!mask && q.is_cuda()) {
-    const Tensors flash = flashAttention(forMatmul(q), forMatmul(k), forMatmul(v), heads, causal);
-    if (!flash.empty()) return flash;
+    const Tensors result = fusedAttention(forMatmul(q), forMatmul(k), forMatmul(v), heads, causal);
+    if (!result.empty()) return result;
   }
   if (shortEnough(q, k, mask, causal)) {
     const Tensor k32 = full(k), v32 = full(v);
@@ -167,8 +167,8 @@ Tensors attention(const Tensor& q, const Tensor& k, const Tensor& v, const Maybe
 Tensors attentionGrad(const Tensor& dyGiven, const Tensor& y, const Tensor& saved, const Tensor& qGiven, const Tensor& kGiven,
                       const Tensor& vGiven, const MaybeTensor& mask, int64_t heads, bool causal) {
   if (!mask && qGiven.is_cuda()) {
-    const Tensors flash = flashAttentionGrad(dyGiven, y, saved, forMatmul(qGiven), forMatmul(kGiven), forMatmul(vGiven), heads, causal);
-    if (!flash.empty()) return flash;
+    const Tensors result = fusedAttentionGrad(dyGiven, y, saved, forMatmul(qGiven), forMatmul(kGiven), forMatmul(vGiven), heads, causal);
+    if (!result.empty()) return result;
   }
   if (shortEnough(qGiven, kGiven, mask, causal)) {
     const Tensor dy32 = full(dyGiven), k32 = full(kGiven), v32 = full(vGiven);

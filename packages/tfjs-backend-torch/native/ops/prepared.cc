@@ -2,7 +2,7 @@
 #include "prepared.h"
 
 #include <unordered_map>
-#include <vector>
+#include <utility>
 
 namespace tfjs_torch {
 namespace {
@@ -10,9 +10,11 @@ namespace {
 struct Copy {
   std::vector<int64_t> sizes, strides;
   int64_t offset;
-  at::ScalarType type;
+  at::ScalarType from, type;
   at::MemoryFormat format;
   int64_t uses = 0;
+  bool held = false;  // a graph reads it: it stays where it is
+  bool stale = false;  // of a weight that was written since; only where held
   at::Tensor tensor;  // undefined while it is not kept
 
   bool isOf(const at::Tensor& x, at::ScalarType wanted, at::MemoryFormat layout) const {
@@ -29,6 +31,7 @@ using Table = std::unordered_map<const c10::StorageImpl*, Entry>;
 struct Tables {
   Table outside, inGraph;
   bool recording = false;
+  Written written;  // while recording
   int64_t made = 0;
   size_t purgeAt = 4096;
 };
@@ -44,7 +47,7 @@ Copy& copyOf(Table& table, const at::Tensor& x, at::ScalarType type, at::MemoryF
   for (Copy& copy : found->second.copies) {
     if (copy.isOf(x, type, format)) return copy;
   }
-  found->second.copies.push_back({x.sizes().vec(), x.strides().vec(), x.storage_offset(), type, format});
+  found->second.copies.push_back({x.sizes().vec(), x.strides().vec(), x.storage_offset(), x.scalar_type(), type, format});
   return found->second.copies.back();
 }
 // Inputs that came and went.
@@ -55,6 +58,23 @@ void purge(Table& table) {
   all.purgeAt = std::max<size_t>(4096, 2 * table.size());
 }
 
+void renew(Copy& copy, const at::Tensor& x) {
+  copy.tensor.copy_(x);
+  copy.stale = false;
+  tables().made++;
+}
+void forget(const c10::StorageImpl* storage) {
+  Tables& all = tables();
+  for (Table* table : {&all.outside, &all.inGraph}) {
+    const auto found = table->find(storage);
+    if (found == table->end()) continue;
+    for (Copy& copy : found->second.copies) {
+      if (copy.held) copy.stale = true;
+      else copy.tensor = at::Tensor();
+    }
+  }
+}
+
 }  // namespace
 
 at::Tensor prepared(const at::Tensor& x, at::ScalarType type, at::MemoryFormat format) {
@@ -62,21 +82,23 @@ at::Tensor prepared(const at::Tensor& x, at::ScalarType type, at::MemoryFormat f
   Tables& all = tables();
   purge(all.outside);
   Copy& outside = copyOf(all.outside, x, type, format);
+  if (outside.tensor.defined() && !(all.recording && outside.stale)) {
+    if (outside.stale) renew(outside, x);
+    outside.held = outside.held || all.recording;
+    return outside.tensor;
+  }
   Copy& copy = all.recording ? copyOf(all.inGraph, x, type, format) : outside;
   if (copy.tensor.defined()) return copy.tensor;
   all.made++;
-  const at::Tensor made = x.to(type).contiguous(format);
+  const at::Tensor made = x.to(type, /*non_blocking=*/false, /*copy=*/true, format);
   if (++outside.uses > 1) copy.tensor = made;
   return made;
 }
 
 void forgetCopies(const at::Tensor& x) {
-  Tables& all = tables();
-  for (Table* table : {&all.outside, &all.inGraph}) {
-    const auto found = table->find(x.storage().unsafeGetStorageImpl());
-    if (found == table->end()) continue;
-    for (Copy& copy : found->second.copies) copy.tensor = at::Tensor();
-  }
+  const c10::StorageImpl* storage = x.storage().unsafeGetStorageImpl();
+  if (tables().recording) tables().written.push_back(storage);
+  forget(storage);
 }
 
 void releaseCopies(const at::Tensor& x) {
@@ -87,15 +109,25 @@ void releaseCopies(const at::Tensor& x) {
 }
 
 void beginGraphCopies() { tables().recording = true; }
-void endGraphCopies() {
+Written endGraphCopies() {
   tables().recording = false;
   tables().inGraph.clear();
+  return std::exchange(tables().written, {});
 }
 bool recordingGraph() { return tables().recording; }
-void forgetAllCopies() {
+void renewGraphCopies() {
   for (auto& [impl, entry] : tables().outside) {
-    for (Copy& copy : entry.copies) copy.tensor = at::Tensor();
+    for (Copy& copy : entry.copies) {
+      if (!copy.stale) continue;
+      const auto storage = entry.storage.lock();
+      if (!storage) continue;
+      const auto options = copy.tensor.options().dtype(copy.from);
+      renew(copy, at::empty({0}, options).set_(c10::Storage(storage), copy.offset, copy.sizes, copy.strides));
+    }
   }
+}
+void forgetCopiesOf(const Written& written) {
+  for (const c10::StorageImpl* storage : written) forget(storage);
 }
 int64_t copiesMade() { return tables().made; }
 
