@@ -118,21 +118,20 @@ function abiOf(root) {
   const config = join(root, 'share', 'cmake', 'Torch', 'TorchConfig.cmake');
   return existsSync(config) ? /_GLIBCXX_USE_CXX11_ABI=(\d)/.exec(readFileSync(config, 'utf8'))?.[1] : undefined;
 }
-// The toolkit's headers, or those of the nvidia wheels beside the torch package.
+// The toolkit's headers, or those of the nvidia wheels beside the torch package, or both: a toolkit may lack NVRTC's. From CUDA 13
+// on both keep nv/ in cccl/.
 function findCudaInclude() {
   const roots = [process.env.CUDA_HOME, process.env.CUDA_PATH, '/usr/local/cuda'].filter(Boolean);
-  for (const root of roots) if (existsSync(join(root, 'include', 'cuda_runtime_api.h'))) return [join(root, 'include')];
   const nvidia = join(torch.root, '..', 'nvidia');
-  if (!existsSync(nvidia)) return undefined;
-  const includes = readdirSync(nvidia)
-    .flatMap(name => [join(nvidia, name, 'include'), join(nvidia, name, 'include', 'cccl')])
-    .filter(path => existsSync(path));
-  // cuda_runtime.h of the wheels wants crt/ and nv/, which are wheels of their own.
-  return ['cuda_runtime_api.h', 'nvrtc.h', 'crt/host_config.h', 'nv/target'].every(header =>
-    includes.some(path => existsSync(join(path, header))),
-  )
-    ? includes
-    : undefined;
+  const wheels = existsSync(nvidia) ? readdirSync(nvidia).map(name => join(nvidia, name)) : [];
+  const [ofToolkit, ofWheels] = [roots, wheels].map(folders =>
+    folders
+      .flatMap(folder => [join(folder, 'include'), join(folder, 'include', 'cccl')])
+      .filter(path => existsSync(path)),
+  );
+  const needed = ['cuda_runtime_api.h', 'cuda.h', 'nvrtc.h', 'cublas_v2.h', 'crt/host_config.h', 'nv/target'];
+  const enough = includes => needed.every(header => includes.some(path => existsSync(join(path, header))));
+  return [ofToolkit, ofWheels, [...ofToolkit, ...ofWheels]].find(enough);
 }
 function atLeast(version, major, minor) {
   const [a, b] = version.split('.').map(Number);
