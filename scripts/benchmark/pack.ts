@@ -69,7 +69,7 @@ try {
       ...['--create', '--auto-compress', '--file', archive, '--transform', 's,^,video-ldm/,S'],
       // Source maps and types run nothing; a build is of the machine it was made on.
       ...[
-        '--exclude=*.map',
+        '--exclude=node_modules/*.map',
         '--exclude=*.d.ts',
         '--exclude=*.d.mts',
         '--exclude=*.d.cts',
