@@ -28,6 +28,7 @@ const {values: options} = parseArgs({
     cases: {type: 'string', default: path.join(tmpdir(), 'video-ldm-gpu')},
   },
 });
+const root = path.join(import.meta.dirname, '../..');
 const skipped = new Set(options.skip.split(','));
 const steps = Number(options.steps);
 
@@ -70,7 +71,7 @@ function program(name: string, command: string, args: string[], env: NodeJS.Proc
   if (report[name] === 'passed' || outOfTime()) return;
   console.error(`# ${name}`);
   const started = performance.now();
-  const {status} = spawnSync(command, args, {stdio: ['ignore', 2, 2], env: {...process.env, ...env}});
+  const {status} = spawnSync(command, args, {cwd: root, stdio: ['ignore', 2, 2], env: {...process.env, ...env}});
   report[name] = status === 0 ? 'passed' : `failed (${status})`;
   report[`${name}, seconds`] = (performance.now() - started) / 1000;
   save();
@@ -135,7 +136,6 @@ async function temporalStep(result: StepResult): Promise<void> {
 }
 
 const onDevice = {TFJS_TORCH_DEVICE: options.device};
-const root = path.join(import.meta.dirname, '../..');
 if (!skipped.has('build')) {
   const build = path.join(root, 'packages/tfjs-backend-torch/scripts/build.mjs');
   program('build', process.execPath, [build], options.device === 'cpu' ? onDevice : {});

@@ -44,12 +44,12 @@ function closure(names: readonly string[], from: string, found = new Set<string>
   return found;
 }
 
-// The workspaces are imported as they are built.
+// Workspaces are imported, and worker threads started, as they are built.
 execFileSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-b'], {
   cwd: root,
   stdio: 'inherit',
 });
-const built = ['packages/tfjs-backend-torch/dist', 'packages/webdataset-ts/dist'];
+const built = ['dist', 'packages/tfjs-backend-torch/dist', 'packages/webdataset-ts/dist'];
 const packages = closure([...Object.keys(manifestOf('.').dependencies ?? {}), 'tsx', 'vitest', 'jasmine'], '.');
 const tracked = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
   cwd: root,
