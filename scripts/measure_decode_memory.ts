@@ -59,7 +59,7 @@ async function prepare(): Promise<Work> {
     told(plan);
     const raw: tf.Tensor4D = tf.reshape(latents, [frames, height, width, 4]);
     const strips = plan.stripBytes === undefined ? undefined : stripsOf(plan.stripBytes);
-    const trim = () => engine.giveBack(before + plan.engineBytes);
+    const trim = () => engine.giveBack(before + memory - plan.parkedBytes);
     return decodeInSteps(autoencoder, raw, {temporal, strips, trim}).data<'float32'>();
   };
 }

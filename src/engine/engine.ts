@@ -29,8 +29,8 @@ export interface OpenedBackend {
    */
   capture?<I extends tf.TensorContainer, O extends tf.TensorContainer>(step: (inputs: I) => O): Captured<I, O>;
   /**
-   * Where the engine holds more than `bytes` in all, what it keeps of freed tensors included, it gives the latter back to the
-   * system. Engines that keep nothing have nothing to give.
+   * Where the engine holds more than `bytes` in all, what it keeps of freed tensors included, it gives of the latter back to the
+   * system, on a CPU as much as is needed. Engines that keep nothing have nothing to give.
    */
   giveBack?(bytes: number): void;
 }

@@ -12,7 +12,7 @@ interface TorchPackage {
   describe?(): {device: string; threads: number; precision?: Precision} & Record<string, string | number>;
   capture?: NonNullable<OpenedBackend['capture']>;
   engineStats?(): {allocated: number; reserved: number};
-  emptyCache?(): void;
+  emptyCache?(most: number): void;
 }
 
 /** What is built, or one sentence why nothing is. Loads no native code. */
@@ -50,7 +50,7 @@ export async function openTorch(precision: Precision): Promise<OpenedBackend> {
       ...(capture ? {capture} : {}),
       giveBack: bytes => {
         const {allocated = 0, reserved = 0} = torch.engineStats?.() ?? {};
-        if (reserved > bytes && reserved > allocated) torch.emptyCache?.();
+        if (reserved > bytes && reserved > allocated) torch.emptyCache?.(bytes);
       },
     };
   } catch (error) {

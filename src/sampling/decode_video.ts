@@ -52,7 +52,7 @@ export async function decodeVideo(
   const overlap = Math.min(options.overlap ?? (temporal ? 2 : 0), plan.frames - 1);
   const [height, width] = [h * autoencoder.factor, w * autoencoder.factor];
   const strips = plan.stripBytes === undefined ? undefined : stripsOf(plan.stripBytes);
-  const trim = trimTo(giveBack, plan.engineBytes);
+  const trim = trimTo(giveBack, memory - plan.parkedBytes);
   const size = height * width * 3;
   const frames = new Uint8Array(count * size);
   const images: tf.Tensor4D = tf.reshape(latents, [count, h, w, c]);

@@ -31,9 +31,12 @@ const PAGES_PER_STRIP = 512;
 const SMALLEST_PAGE = 64;
 const LARGEST_PAGE = 2 ** 16;
 
-/** Holds the engine to `bytes` more than TensorFlow.js holds now; undefined where there is no engine to ask. */
+/**
+ * Holds the engine, with what it keeps for reuse, to `bytes` more than TensorFlow.js holds now; undefined where there is no
+ * engine to ask or no bound. All that the bound allows is left to it: what is given back is paid for in page faults.
+ */
 export function trimTo(giveBack: ((bytes: number) => void) | undefined, bytes: number): (() => void) | undefined {
-  if (!giveBack) return undefined;
+  if (!giveBack || bytes === Number.POSITIVE_INFINITY) return undefined;
   const most = tf.memory().numBytes + bytes;
   return () => giveBack(most);
 }

@@ -52,7 +52,7 @@ export async function upsampleVideo(
   const chunk = plan.frames;
   const overlap = Math.min(options.overlap ?? (unet.config.temporal ? 2 : 0), chunk - 1);
   const strips = plan.stripBytes === undefined ? undefined : stripsOf(plan.stripBytes);
-  const how = {strips, trim: trimTo(options.giveBack, plan.engineBytes)};
+  const how = {strips, trim: trimTo(options.giveBack, memory - plan.parkedBytes)};
   const level = Math.min(options.noiseLevel ?? 20, upsampler.maxNoiseLevel);
   const each = Array.from({length: count}, (_, t) => t);
   const low = each.map(t => noisedFrame(upsampler, video, t, {seed, index, level}));

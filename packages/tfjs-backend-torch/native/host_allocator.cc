@@ -6,12 +6,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
 #include <c10/core/CPUAllocator.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 namespace tfjs_torch {
 namespace {
@@ -19,7 +22,7 @@ namespace {
 constexpr size_t headerBytes = 64, cachedFrom = 64 << 10, checkedFrom = 256 << 20;
 
 std::mutex mutex;
-std::unordered_map<size_t, std::vector<void*>> cache;
+std::map<size_t, std::vector<void*>> cache;  // by size
 std::atomic<int64_t> allocated{0}, kept{0}, peak{0};
 
 // Eight sizes per power of two, so that at most an eighth of a block is unused.
@@ -49,13 +52,18 @@ int64_t availableBytes() {
   return available;
 }
 
-void freeCache() {
+// Until at most `most` bytes are live and kept, the largest blocks first: work that goes over a bound in every round pays for
+// the pages of the same few blocks, not for all of them.
+void freeCache(int64_t most = 0) {
   std::lock_guard<std::mutex> lock(mutex);
-  for (auto& [size, blocks] : cache) {
-    for (void* block : blocks) std::free(block);
-    kept -= static_cast<int64_t>(size * blocks.size());
+  for (auto found = cache.rbegin(); found != cache.rend(); ++found) {
+    auto& [size, blocks] = *found;
+    while (!blocks.empty() && allocated + kept > most) {
+      std::free(blocks.back());
+      blocks.pop_back();
+      kept -= static_cast<int64_t>(size);
+    }
   }
-  cache.clear();
 }
 
 void* takeCached(size_t size) {
@@ -128,6 +136,11 @@ void installHostAllocator() {
 }
 MemoryStats hostMemory() { return {allocated, allocated + kept, peak}; }
 void resetHostPeak() { peak = allocated.load(); }
-void emptyHostCache() { freeCache(); }
+void emptyHostCache(int64_t most) {
+  freeCache(most);
+#ifdef __GLIBC__
+  malloc_trim(0);  // what is freed below its threshold for mmap glibc keeps otherwise
+#endif
+}
 
 }  // namespace tfjs_torch

@@ -14,6 +14,7 @@ struct MemoryStats {
 void installHostAllocator();
 MemoryStats hostMemory();
 void resetHostPeak();
-void emptyHostCache();
+// Until at most `most` bytes are live and kept.
+void emptyHostCache(int64_t most);
 
 }  // namespace tfjs_torch

@@ -46,7 +46,7 @@ export interface Native extends Unary, Binary, Reduce {
   shapeOf(x: Handle): number[];
   memory(): [allocated: number, reserved: number, peak: number];
   resetPeak(): void;
-  emptyCache(): void;
+  emptyCache(most: number): void;
   live(): number;
   /** Copies of weights in another type or layout that were made so far, in this thread. */
   weightCopies(): number;

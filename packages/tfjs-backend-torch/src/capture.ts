@@ -61,7 +61,7 @@ const cudaGraphs: NonNullable<Recorder['graphs']> = {
     const addon = native();
     addon.finishReads();
     // What the warm-up left for reuse cannot be given back while recording, and the graph has memory of its own.
-    addon.emptyCache();
+    addon.emptyCache(0);
     const reads = new Set<TorchData>();
     const before = new Set(backend().liveData());
     addon.graphBegin();

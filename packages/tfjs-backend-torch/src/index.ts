@@ -51,9 +51,12 @@ export function resetPeakMemory(): void {
   load().addon.resetPeak();
 }
 
-/** Gives memory that is kept for reuse back to the system. */
-export function emptyCache(): void {
-  load().addon.emptyCache();
+/**
+ * Gives memory that is kept for reuse back to the system: on a CPU until at most `most` bytes are allocated and kept together
+ * (the largest blocks first), on CUDA all of it.
+ */
+export function emptyCache(most = 0): void {
+  load().addon.emptyCache(most);
 }
 
 /** Sets libtorch's intra-op threads and, unless given apart, as many of the BLAS library's. Results depend on them. */

@@ -94,6 +94,23 @@ describe.skipIf(!isBuilt())('the backend (needs the addon: npm run build:torch)'
     y.dispose();
   });
 
+  test('what is kept of freed tensors is given back down to a bound', () => {
+    torch.emptyCache();
+    const MIB = 2 ** 20;
+    const before = torch.engineStats().reserved;
+    tf.dispose([1, 2, 4, 8].map(mebibytes => tf.zeros([(mebibytes * MIB) / 4])));
+    const kept = torch.engineStats();
+    expect(kept.reserved - before).toBeGreaterThanOrEqual(15 * MIB);
+    torch.emptyCache(kept.reserved);
+    expect(torch.engineStats().reserved).toBe(kept.reserved);
+    torch.emptyCache(kept.reserved - 3 * MIB);
+    const {reserved, allocated} = torch.engineStats();
+    expect(reserved).toBeLessThanOrEqual(kept.reserved - 3 * MIB);
+    expect(reserved - allocated).toBeGreaterThanOrEqual(7 * MIB);
+    torch.emptyCache();
+    expect(torch.engineStats().reserved).toBe(torch.engineStats().allocated);
+  });
+
   test('what memory does not hold is an error that says how much was asked, and the process goes on', () => {
     for (const shape of [[2 ** 20, 2 ** 20], [2 ** 40]]) {
       expect(() => tf.fill(shape, 1)).toThrow(/Fill.*(asked for 4398046511104 bytes|allocate 4096.00 GiB|bytes)/);

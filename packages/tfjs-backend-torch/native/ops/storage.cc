@@ -197,11 +197,11 @@ void resetPeak(Call& call) {
 #endif
   resetHostPeak();
 }
-void emptyCache(Call& call) {
+void emptyCache(Call& call, int64_t most) {
 #ifdef TFJS_TORCH_CUDA
   if (call.state.device.is_cuda()) c10::cuda::CUDACachingAllocator::emptyCache();
 #endif
-  emptyHostCache();
+  emptyHostCache(most);
 }
 double weightCopies(Call&) { return static_cast<double>(copiesMade()); }
 double live(Call& call) { return call.state.table.live(); }
