@@ -6,6 +6,7 @@ import {openEngine} from '../../src/engine/index.ts';
 import type {WeightSpec} from '../../src/layers/block.ts';
 import {initialValues} from '../../src/layers/initializers.ts';
 import {AutoencoderKL, UNet} from '../../src/models/index.ts';
+import * as tf from '../../src/tf.ts';
 import {disposeSlots, makeMomentSlots, makeSlots} from '../../trainers/optimizer/optimizer.ts';
 import type {Frozen} from '../../trainers/parents/frozen.ts';
 import {trainOneStep} from '../../trainers/reports/estimate_memory.ts';
@@ -14,6 +15,8 @@ import {recipeOf} from '../../trainers/stages.ts';
 /** The most bytes that the torch engine's allocator holds in one step. */
 export async function measuredPeak(config: StageConfig, frozen: Frozen | undefined): Promise<number> {
   const engine = await openEngine('torch');
+  // A GPU's library of products keeps a workspace from the first one on.
+  tf.tidy(() => tf.matMul(tf.ones([1, 1]), tf.ones([1, 1])).dataSync());
   const before = engineStats().allocated;
   const recipe = await recipeOf({config, frozen, heldOut: []});
   const slots = makeSlots(recipe.trained);

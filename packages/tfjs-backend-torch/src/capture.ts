@@ -1,7 +1,7 @@
 // `capture`: one training step as a unit of work. On CUDA it becomes a graph that is replayed with one call; on the CPU the
 // function runs each time, and what a graph could not hold is refused all the same, so that a step proven on the CPU can be
 // captured.
-import {engine, type Tensor, type TensorContainer, Variable} from '@tensorflow/tfjs-core';
+import {dispose, engine, type Tensor, type TensorContainer, Variable} from '@tensorflow/tfjs-core';
 import {native} from './binding.ts';
 import {type Captured, CaptureRefused, captured, type Recorder} from './captured.ts';
 import type {TorchBackend, TorchData} from './torch_backend.ts';
@@ -66,9 +66,10 @@ const cudaGraphs: NonNullable<Recorder['graphs']> = {
     const before = new Set(backend().liveData());
     addon.graphBegin();
     let recorded = false;
+    let result: ReturnType<typeof step> | undefined;
     try {
       if (capturing) capturing.reads = reads;
-      const result = step();
+      result = step();
       const id = addon.graphEnd();
       recorded = true;
       const inputs = [...reads].filter(data => before.has(data));
@@ -92,7 +93,10 @@ const cudaGraphs: NonNullable<Recorder['graphs']> = {
     } catch (error) {
       throw error instanceof CaptureRefused ? error : new CaptureRefused((error as Error).message, {cause: error});
     } finally {
-      if (!recorded) addon.graphAbort();
+      if (!recorded) {
+        addon.graphAbort();
+        if (result) dispose(result);
+      }
     }
   },
   copyOf: tensor => {

@@ -25,7 +25,7 @@ export interface Recorder {
   /** Absent: every call runs the step. */
   graphs?: {
     /** Tells the device what `step` does without doing it. */
-    record<T>(step: () => T): {result: T; graph: Graph};
+    record<T extends TensorContainer>(step: () => T): {result: T; graph: Graph};
     /** A copy whose storage stays where it is. */
     copyOf(tensor: Tensor): Tensor;
     /** Overwrites the values of `target`. */

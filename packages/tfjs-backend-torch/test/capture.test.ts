@@ -57,6 +57,22 @@ describe('a captured step', () => {
     expect(() => always({})).toThrow(/upload of float32\[2\] is not possible/);
   });
 
+  test('can be made anew after the last one is gone, and after one that failed', () => {
+    for (let round = 0; round < 2; round++) {
+      // On a GPU the fourth call records, and the following replay.
+      const step = capture(({x}: {x: tf.Tensor}) => ({y: tf.mul(x, 2)}));
+      const results = [1, 2, 3, 4, 5, 6].map(value => tf.tidy(() => step({x: tf.fill([2], value)}).y.dataSync()[0]));
+      expect(results).toEqual([2, 4, 6, 8, 10, 12]);
+      step.dispose();
+
+      let calls = 0;
+      const failing = track(capture(({x}: {x: tf.Tensor}) => ({y: calls++ < 3 ? x : tf.tensor(x.dataSync())})));
+      const call = () => tf.tidy(() => failing({x: tf.ones([2])}));
+      for (let i = 0; i < 3; i++) call();
+      expect(call).toThrow(/read of float32\[2\] is not possible/);
+    }
+  });
+
   test('refuses another shape, kind or number than the first, by its path', () => {
     const step = track(
       capture(({batch}: {batch: {x: tf.Tensor; scale: number}}) => ({y: tf.mul(batch.x, batch.scale)})),

@@ -1,4 +1,4 @@
-// CUDA graphs: what is done between begin and end is recorded and replayed with one call. All graphs of a thread share one
+// CUDA graphs: what is done between begin and end is recorded and replayed with one call. The graphs of a thread share one
 // memory pool; they run one after another. Where the CPU emulates the GPU's kernels, for tests, a graph records nothing and its replay
 // does nothing, but the copies of weights are kept as on a GPU.
 #include "ops.h"
@@ -11,6 +11,10 @@
 #ifdef TFJS_TORCH_CUDA
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <torch/version.h>
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 11)
+#include <ATen/core/CachingHostAllocator.h>
+#endif
 #endif
 
 namespace tfjs_torch {
@@ -18,13 +22,25 @@ namespace {
 
 #ifdef TFJS_TORCH_CUDA
 
+// What graphs that are recorded one after another use as memory. libtorch lets go of it with the last of them; nothing can be
+// recorded into it after that.
+struct Pool {
+  const at::cuda::MempoolId_t id = at::cuda::graph_pool_handle();
+};
+
 class DeviceGraph {
  public:
   void begin() {
-    if (!pool()) pool() = at::cuda::graph_pool_handle();
+    pool_ = current().lock();
+    if (!pool_) current() = pool_ = std::make_shared<Pool>();
     graph_.emplace();
-    // Other threads (reads under way in workers) go on with calls that this thread may not make.
-    graph_->capture_begin(*pool(), cudaStreamCaptureModeThreadLocal);
+    try {
+      // Other threads (reads under way in workers) go on with calls that this thread may not make.
+      graph_->capture_begin(pool_->id, cudaStreamCaptureModeThreadLocal);
+    } catch (const std::exception&) {
+      closePool();
+      throw;
+    }
   }
   void end() {
     if (graph_) graph_->capture_end();
@@ -35,14 +51,7 @@ class DeviceGraph {
     try {
       graph_->capture_end();
     } catch (const std::exception&) {
-      // The recording was broken off by the error that is on its way to the caller. capture_end, where it fails, may leave the
-      // pool open, into which nothing can be recorded again: it is closed, and the next graph gets another.
-      const at::cuda::MempoolId_t left = *std::exchange(pool(), std::nullopt);
-      try {
-        c10::cuda::CUDACachingAllocator::endAllocateToPool(c10::cuda::current_device(), left);
-      } catch (const std::exception&) {
-        // It was closed.
-      }
+      closePool();  // the recording was broken off by the error that is on its way to the caller
     }
   }
   void replay() {
@@ -50,10 +59,31 @@ class DeviceGraph {
   }
 
  private:
-  static std::optional<at::cuda::MempoolId_t>& pool() {
-    thread_local std::optional<at::cuda::MempoolId_t> own;
+  // Where a recording fails, libtorch leaves the pool open: for memory of the device and, from 2.11 on, for pinned memory, whose
+  // allocator would go on asking the graph that is gone. The next graph gets another pool.
+  void closePool() {
+    current().reset();
+    try {
+      const auto device = c10::cuda::current_device();
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(device, pool_->id);
+      c10::cuda::CUDACachingAllocator::releasePool(device, pool_->id);
+    } catch (const std::exception&) {
+      // It was closed.
+    }
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 11)
+    try {
+      at::getHostAllocator(at::kCUDA)->end_allocate_to_pool(pool_->id);
+      at::getHostAllocator(at::kCUDA)->release_pool(pool_->id);
+    } catch (const std::exception&) {
+      // It was closed.
+    }
+#endif
+  }
+  static std::weak_ptr<Pool>& current() {
+    thread_local std::weak_ptr<Pool> own;
     return own;
   }
+  std::shared_ptr<Pool> pool_;  // before the graph, which uses it to its end
   std::optional<at::cuda::CUDAGraph> graph_;
 };
 
