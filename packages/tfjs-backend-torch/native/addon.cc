@@ -6,6 +6,7 @@
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
+#include "device/launch.h"
 #include "host_allocator.h"
 #include "ops/ops.h"
 #include "ops/precision.h"
@@ -35,6 +36,7 @@ void choosePolicies(c10::Device device) {
     at::globalContext().setBenchmarkCuDNN(!deterministic);
     at::globalContext().setDeterministicCuDNN(deterministic);
     at::globalContext().setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
+    openCompiler();
   });
 }
 // CUDA's allocator starts with the first tensor, and may be asked for its figures before.

@@ -56,8 +56,9 @@ function run() {
 function build() {
   const {torch} = findTorch();
   if (!torch?.hasCuda) fail('There is no PyTorch for CUDA: put its python3 on the PATH, or name it with --python.');
-  const include = findCudaInclude(torch.root, ['cudnn.h', 'cublasLt.h']);
-  if (!include) fail(`The headers of CUDA and cuDNN were not found beside ${torch.root}; see README.md, "Install".`);
+  const include = findCudaInclude(torch.root, ['cudnn.h', 'cublasLt.h', 'cufftXt.h']);
+  if (!include)
+    fail(`The headers of CUDA, cuFFT and cuDNN were not found beside ${torch.root}; see README.md, "Install".`);
   const sources = readdirSync(sourceRoot).filter(name => /\.(cc|h)$/.test(name));
   const hash = createHash('sha256').update(torch.lib);
   for (const name of [...sources, '../scripts/rehearse.mjs'])

@@ -19,6 +19,10 @@ struct LaunchShape {
 // process and on disk.
 void launchOnDevice(const std::string& type, void* kernel, LaunchShape shape);
 
+// Loads NVRTC and its other half, which NVRTC finds by itself only where the system's loader does: libtorch compiles kernels of its
+// own with it at their first use, those of Prod and ComplexAbs among them.
+void openCompiler();
+
 template <class K>
 void launch(c10::Device device, const std::string& type, K kernel, LaunchShape shape) {
   static_assert(std::is_trivially_copyable_v<K> && sizeof(K) <= 4096, "a launch takes up to 4 KiB of arguments");
