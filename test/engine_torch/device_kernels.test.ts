@@ -3,6 +3,7 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {native} from '../../packages/tfjs-backend-torch/src/binding.ts';
 import {isBuilt} from '../../packages/tfjs-backend-torch/src/built.ts';
+import {engineStats} from '../../packages/tfjs-backend-torch/src/index.ts';
 import {openEngine} from '../../src/engine/index.ts';
 import * as ops from '../../src/ops/index.ts';
 import {normals} from '../../src/random/index.ts';
@@ -196,6 +197,46 @@ describe.skipIf(!isBuilt())("the GPU's kernels on the CPU", () => {
       for (const [i, values] of emulated(step).entries())
         expect(difference(values, expected[i]!), `result ${i}`).toBeLessThan(1e-6);
     });
+  });
+
+  test('AdamW writes the bf16 copies of its variables as they are rounded alone, of many variables and of some', async () => {
+    await openEngine('torch', {precision: 'bf16'});
+    // Halfway between neighbours, once to each side; the largest; the smallest; not numbers of bf16.
+    const edges = [1 + 2 ** -8, 1 + 3 * 2 ** -8, -1 - 2 ** -8, 3.4e38, 2 ** -133, 2 ** -134, 0, -0, 1 / 3];
+    const [one, sizes] = [tf.ones([1, 1]) as tf.Tensor2D, [...Array.from({length: 70}, (_, i) => i + 1), 20_000]];
+    const copyOf = (variable: tf.Tensor) => [...tf.matMul(one, variable as tf.Tensor2D).dataSync()];
+    const step = (learningRate: number, copies: (i: number) => boolean) =>
+      tf.tidy(() => {
+        const slots = sizes.map((size, i) => {
+          const values = normals({seed: 4, stream: 60, step: i}, size).map((x, k) => edges[k] ?? x);
+          const [m, v] = [tf.variable(tf.zeros([1, size])), tf.variable(tf.zeros([1, size]))];
+          const variable = tf.tidy(() => tf.variable(tf.tensor2d(values, [1, size])));
+          return {variable, gradient: tf.ones([1, size]), m, v};
+        });
+        // The second use leaves a copy.
+        for (const [i, {variable}] of slots.entries())
+          if (copies(i)) for (let use = 0; use < 2; use++) copyOf(variable);
+        const options = {learningRate, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0, step: 1};
+        const before = engineStats().weightCopies;
+        ops.adamWStep(slots, options);
+        const written = slots.map(({variable}) => copyOf(variable));
+        const made = engineStats().weightCopies - before;
+        const alone = slots.map(({variable}) => copyOf(tf.mul(variable, 1)));
+        for (const {variable, m, v} of slots) tf.dispose([variable, m, v]);
+        return {written, alone, made};
+      });
+    for (const run of [step, (...given: Parameters<typeof step>) => emulated(() => step(...given))]) {
+      for (const learningRate of [0, 1e-2]) {
+        const all = run(learningRate, () => true);
+        expect(all.written).toEqual(all.alone);
+        expect(all.made).toBe(0);
+        const some = run(learningRate, i => i % 2 === 0);
+        expect(some.written).toEqual(some.alone);
+        expect(some.made).toBe(35);
+      }
+    }
+    one.dispose();
+    await openEngine('torch');
   });
 
   test('Philox: the same bytes at every offset, the step read from the tensor', () => {

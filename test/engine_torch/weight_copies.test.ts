@@ -1,18 +1,53 @@
 // Products read weights in another type (bf16) or layout (convolutions) than they are kept in: each copy is made once a step,
-// not at each use, and once for all where the weight is frozen.
+// not at each use, and once for all where the weight is frozen. Copies in the weight's own layout are not made anew: AdamW
+// writes them with the weight.
 import {describe, expect, test} from 'vitest';
 import {native} from '../../packages/tfjs-backend-torch/src/binding.ts';
 import {isBuilt} from '../../packages/tfjs-backend-torch/src/built.ts';
 import {engineStats} from '../../packages/tfjs-backend-torch/src/index.ts';
 import {openEngine} from '../../src/engine/index.ts';
 import {adamWStep, conv2d, linear, overwrite} from '../../src/ops/index.ts';
+import {normals} from '../../src/random/index.ts';
 import * as tf from '../../src/tf.ts';
+
+const copiesOf = (what: () => void) => {
+  const from = engineStats().weightCopies;
+  what();
+  return engineStats().weightCopies - from;
+};
+const weight = (shape: number[], value = 0.1) => tf.tidy(() => tf.variable(tf.fill(shape, value)));
+const matrix = (value: number) => weight([4, 4], value) as tf.Variable<tf.Rank.R2>;
+const OPTIONS = {learningRate: 1e-2, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0};
+/** An AdamW step of one variable, whose moments begin anew. */
+function update(variable: tf.Variable, gradient: number): void {
+  tf.tidy(() => {
+    const [m, v] = [tf.variable(tf.zeros(variable.shape)), tf.variable(tf.zeros(variable.shape))];
+    adamWStep([{variable, gradient: tf.fill(variable.shape, gradient), m, v}], {...OPTIONS, step: 1});
+    tf.dispose([m, v]);
+  });
+}
+/** On the GPU's kernels, run on the CPU; graphs are recorded and replayed in name alone. */
+async function pretendingGpu(run: (addon: ReturnType<typeof native>) => void | Promise<void>): Promise<void> {
+  await openEngine('torch', {precision: 'bf16'});
+  const addon = native();
+  addon.emulateKernels(true);
+  try {
+    await run(addon);
+  } finally {
+    addon.emulateKernels(false);
+    await openEngine('torch');
+  }
+}
+function recorded(addon: ReturnType<typeof native>, what: () => void): number {
+  addon.graphBegin();
+  what();
+  return addon.graphEnd();
+}
 
 describe.skipIf(!isBuilt())('copies of weights', () => {
   for (const precision of ['fp32', 'bf16'] as const) {
     test(`${precision}: a trained weight's once a step, a frozen one's never again`, async () => {
       const engine = await openEngine('torch', {precision});
-      const weight = (shape: number[]) => tf.tidy(() => tf.variable(tf.fill(shape, 0.1)));
       const [frozen, trained] = [
         weight([3, 3, 4, 4]) as tf.Variable<tf.Rank.R4>,
         weight([3, 3, 4, 4]) as tf.Variable<tf.Rank.R4>,
@@ -21,9 +56,7 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
       const variables = [trained, trainedLinear];
       const moments = variables.map(({shape}) => ({m: tf.variable(tf.zeros(shape)), v: tf.variable(tf.zeros(shape))}));
       const x = tf.ones([2, 5, 5, 4]) as tf.Tensor4D;
-      const before = () => engineStats().weightCopies;
-      const step = (number: number) => {
-        const from = before();
+      const step = (number: number) =>
         tf.tidy(() => {
           const {grads} = engine.valueAndGrads(() => {
             // Twice each, and again in the gradient of what comes before them.
@@ -35,13 +68,11 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
             return tf.mean(tf.square(h));
           }, variables);
           const slots = variables.map((variable, i) => ({variable, gradient: grads[i]!, ...moments[i]!}));
-          adamWStep(slots, {learningRate: 1e-3, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0, step: number});
+          adamWStep(slots, {...OPTIONS, step: number});
         });
-        return before() - from;
-      };
       step(1);
-      const trainedCopies = precision === 'bf16' ? 2 : 1;
-      expect([step(2), step(3), step(4)]).toEqual([trainedCopies, trainedCopies, trainedCopies]);
+      // The filter's, whose layout is another.
+      for (const number of [2, 3, 4]) expect(copiesOf(() => step(number))).toBe(1);
 
       // What is read after an update is the new weight.
       const y = () => tf.tidy(() => linear(tf.ones([1, 4]), trainedLinear as tf.Tensor2D).dataSync()[0]!);
@@ -55,38 +86,24 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
 
   // What a GPU's graphs read, without the GPU: recorded and replayed in name alone.
   test('a graph reads what was copied before it, copies for itself what it trains, and reads no copy of an older weight', async () => {
-    await openEngine('torch', {precision: 'bf16'});
-    const addon = native();
-    addon.emulateKernels(true);
-    try {
-      const weight = (value: number) => tf.tidy(() => tf.variable(tf.fill([4, 4], value))) as tf.Variable<tf.Rank.R2>;
-      const [frozen, trained] = [weight(0.1), weight(0.2)];
+    await pretendingGpu(addon => {
+      const [frozen, trained] = [matrix(0.1), matrix(0.2)];
       const x = tf.ones([2, 4]) as tf.Tensor2D;
       const forward = () => tf.tidy(() => linear(linear(x, frozen), trained).dataSync()[0]!);
       const run = () => tf.tidy(() => void linear(linear(x, frozen), trained));
       const write = (value: number) => tf.tidy(() => overwrite(trained, tf.fill([4, 4], value)));
-      const copiesOf = (what: () => void) => {
-        const from = engineStats().weightCopies;
-        what();
-        return engineStats().weightCopies - from;
-      };
-      const record = (what: () => void) => {
-        addon.graphBegin();
-        what();
-        return addon.graphEnd();
-      };
       for (const value of [0.3, 0.4]) {
         run();
         write(value);
       }
       let step = 0;
       // As a training step is recorded: what it trains was written last.
-      expect(copiesOf(() => (step = record(() => [run(), write(0.5)])))).toBe(1);
+      expect(copiesOf(() => (step = recorded(addon, () => [run(), write(0.5)])))).toBe(1);
       expect(copiesOf(() => addon.graphReplay(step))).toBe(0);
       expect(copiesOf(run)).toBe(1);
 
       let other = 0;
-      expect(copiesOf(() => (other = record(run)))).toBe(0);
+      expect(copiesOf(() => (other = recorded(addon, run)))).toBe(0);
       expect(copiesOf(() => addon.graphReplay(other))).toBe(0);
       // Written outside graphs, then by another graph.
       const old = forward();
@@ -99,9 +116,104 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
       addon.graphRelease(step);
       addon.graphRelease(other);
       tf.dispose([frozen, trained, x]);
-    } finally {
+    });
+  });
+
+  test('graphs read the copies that AdamW writes, and copy no weight that AdamW alone wrote', async () => {
+    await pretendingGpu(addon => {
+      const trained = matrix(0.2);
+      const x = tf.eye(4);
+      const read = () => tf.tidy(() => linear(x, trained).dataSync()[0]!);
+      const run = () => tf.tidy(() => void linear(x, trained));
+      const expectFresh = () => {
+        const copied = tf.tidy(() => tf.variable(tf.mul(trained, 1))) as tf.Variable<tf.Rank.R2>;
+        expect(read()).toBe(tf.tidy(() => linear(x, copied).dataSync()[0]!));
+        copied.dispose();
+      };
+      // Warm-up: copied at the second use, kept from then on.
+      expect(copiesOf(() => [run(), run(), update(trained, 1), run(), update(trained, 1)])).toBe(2);
+      let [step, other] = [0, 0];
+      expect(copiesOf(() => (step = recorded(addon, () => [run(), update(trained, 1), run()])))).toBe(0);
+      expect(copiesOf(() => (other = recorded(addon, run)))).toBe(0);
+      expect(copiesOf(() => [step, other, step].map(graph => addon.graphReplay(graph)))).toBe(0);
+      expect(copiesOf(expectFresh)).toBe(1); // the comparison's
+      expect(copiesOf(() => [update(trained, 1), addon.graphReplay(other), addon.graphReplay(step)])).toBe(0);
+      expectFresh();
+
+      // Written by other means, then by AdamW without having been read, and where AdamW writes nothing.
+      for (const gradient of [1, Number.NaN]) {
+        const value = 0.3 + read();
+        tf.tidy(() => overwrite(trained, tf.fill([4, 4], value)));
+        update(trained, gradient);
+        expect(copiesOf(() => addon.graphReplay(step))).toBe(1);
+        expectFresh();
+        update(trained, Number.NaN);
+        expect(copiesOf(() => addon.graphReplay(step))).toBe(0);
+        expectFresh();
+      }
+      // A recording begins with what is written by other means copied anew, and ends with the last that it writes.
+      tf.tidy(() => overwrite(trained, tf.fill([4, 4], 2)));
+      let third = 0;
+      const writeLast = () => [run(), update(trained, 1), tf.tidy(() => overwrite(trained, tf.fill([4, 4], 3)))];
+      expect(copiesOf(() => (third = recorded(addon, writeLast)))).toBe(1);
+      expectFresh();
+      addon.graphReplay(third);
+      expect(copiesOf(() => addon.graphReplay(other))).toBe(1);
+      // In one graph: written by other means first, so that AdamW, which may write nothing, leaves the copy.
+      let fourth = 0;
+      const writeFirst = () => [tf.tidy(() => overwrite(trained, tf.fill([4, 4], 4))), update(trained, Number.NaN)];
+      fourth = recorded(addon, writeFirst);
+      expectFresh();
+      addon.graphReplay(fourth);
+      expect(copiesOf(() => addon.graphReplay(other))).toBe(1);
+      for (const graph of [step, other, third, fourth]) addon.graphRelease(graph);
+      tf.dispose([trained, x]);
+    });
+  });
+
+  test('training in bf16 ends in the bytes of training whose copies are made anew, in any shape of the weight', async () => {
+    await openEngine('torch', {precision: 'bf16'});
+    const trained = (anew: boolean) => {
+      const [a, b] = [matrix(0.3), weight([4], 0.5)];
+      const slots = [a, b].map(variable => {
+        const [m, v] = [tf.variable(tf.zeros(variable.shape)), tf.variable(tf.zeros(variable.shape))];
+        return {variable, m, v};
+      });
+      const x = tf.tensor2d(normals({seed: 5, stream: 3, step: 0}, 32), [8, 4]);
+      const loss = () => {
+        const y = linear(linear(x, a), a, b as tf.Tensor1D);
+        const z = tf.matMul(tf.reshape(y, [1, 8, 4]), tf.reshape(a, [1, 4, 4]));
+        return tf.mean(tf.square(tf.add(z, 0.7))) as tf.Scalar;
+      };
+      let copies = 0;
+      for (let step = 1; step <= 6; step++) {
+        copies = copiesOf(() =>
+          tf.tidy(() => {
+            const {grads} = tf.variableGrads(loss, [a, b]);
+            const [da, db] = [a, b].map(({name}) => grads[name]!);
+            // Step 4 has no finite gradient.
+            const gradients = [step === 4 ? tf.div(da!, 0) : da!, db!];
+            adamWStep(
+              slots.map((slot, i) => ({...slot, gradient: gradients[i]!})),
+              {...OPTIONS, step},
+            );
+            if (anew) for (const variable of [a, b]) overwrite(variable, tf.mul(variable, 1));
+          }),
+        );
+      }
+      const values = slots.flatMap(({variable, m, v}) => [variable, m, v].map(tensor => [...tensor.dataSync()]));
+      tf.dispose([x, ...slots.flatMap(({variable, m, v}) => [variable, m, v])]);
+      return {copies, values};
+    };
+    const addon = native();
+    for (const emulated of [false, true]) {
+      addon.emulateKernels(emulated);
+      const [kept, anew] = [trained(false), trained(true)];
       addon.emulateKernels(false);
-      await openEngine('torch');
+      expect(kept.values).toEqual(anew.values);
+      // Beside the weights', of the gradient of the batched product.
+      expect([kept.copies, anew.copies]).toEqual([1, 3]);
     }
+    await openEngine('torch');
   });
 });

@@ -13,6 +13,7 @@ constexpr int adamWThreads = 256;
 struct AdamWTable {
   float *variable[adamWSlots], *m[adamWSlots], *v[adamWSlots], *ema[adamWSlots];  // ema: null where there is none
   const void* gradient[adamWSlots];
+  Bf16* copy[adamWSlots];  // of the variable, written with it; null where there is none
   int64_t size[adamWSlots];
   int firstBlock[adamWSlots + 1];
   bool decay[adamWSlots], low[adamWSlots];  // low: the gradient is bf16
@@ -80,6 +81,7 @@ struct AdamWUpdate {
     const int64_t first = (at.block() - table.firstBlock[slot]) * adamWBlock;
     const int64_t end = first + adamWBlock < table.size[slot] ? first + adamWBlock : table.size[slot];
     float* ema = table.ema[slot];
+    Bf16* copy = table.copy[slot];
     for (int64_t i = first + at.thread(); i < end; i += at.threads()) {
       const float g = table.gradientAt(slot, i) * clip;
       const float m = beta1 * table.m[slot][i] + (1.0f - beta1) * g;
@@ -89,6 +91,7 @@ struct AdamWUpdate {
       table.v[slot][i] = v;
       table.variable[slot][i] = w;
       if (ema) ema[i] = average * ema[i] + (1.0f - average) * w;
+      if (copy) fromFloat(w, copy[i]);
     }
   }
 };

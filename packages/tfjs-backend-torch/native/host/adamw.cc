@@ -24,7 +24,7 @@ TFJS_VECTOR double sumSquares(const float* x, int64_t count) {
 struct Factors {
   float clip, beta1, beta2, step, decay, correction2, epsilon, ema;
 };
-TFJS_VECTOR void update(int64_t count, float* w, const float* g, float* m, float* v, float* ema, const Factors& f) {
+TFJS_VECTOR void update(int64_t count, float* w, const float* g, float* m, float* v, float* ema, Bf16* copy, const Factors& f) {
   for (int64_t i = 0; i < count; i++) {
     const float gradient = g[i] * f.clip;
     m[i] = f.beta1 * m[i] + (1.0f - f.beta1) * gradient;
@@ -33,6 +33,9 @@ TFJS_VECTOR void update(int64_t count, float* w, const float* g, float* m, float
   }
   if (ema) {
     for (int64_t i = 0; i < count; i++) ema[i] = f.ema * ema[i] + (1.0f - f.ema) * w[i];
+  }
+  if (copy) {
+    for (int64_t i = 0; i < count; i++) fromFloat(w[i], copy[i]);
   }
 }
 
@@ -72,7 +75,7 @@ void adamWUpdate(const std::vector<AdamWSlot>& slots, const AdamWScalars& s, flo
                             slot.decay ? 1.0f - s.learningRate * s.weightDecay : 1.0f, 1.0f / s.biasCorrection2, s.epsilon, s.emaDecay};
       const int64_t at = pieces[i].from;
       update(pieces[i].count, slot.variable + at, slot.gradient + at, slot.m + at, slot.v + at, slot.ema ? slot.ema + at : nullptr,
-             factors);
+             slot.copy ? slot.copy + at : nullptr, factors);
     }
   });
 }

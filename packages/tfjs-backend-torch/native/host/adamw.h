@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "../device/portable.h"
+
 namespace tfjs_torch {
 
 struct AdamWSlot {
@@ -10,6 +12,7 @@ struct AdamWSlot {
   float* variable;
   const float* gradient;
   float *m, *v, *ema;  // ema may be null
+  Bf16* copy;  // of the variable, written with it; may be null
   bool decay;
 };
 // In the order of the kernel's `scalars` input.

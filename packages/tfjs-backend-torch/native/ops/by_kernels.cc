@@ -203,8 +203,8 @@ Tensor gegluGradByKernels(const Tensor& dy, const Tensor& x) {
 
 // ---- AdamW ----
 
-Tensor adamWByKernels(const Tensor& scalars, const Tensors& variables, const Tensors& gradients, const Tensors& m,
-                      const Tensors& v, const Tensors& ema, const std::vector<bool>& decay) {
+Tensor adamWByKernels(const Tensor& scalars, const Tensors& variables, const Tensors& copies, const Tensors& gradients,
+                      const Tensors& m, const Tensors& v, const Tensors& ema, const std::vector<bool>& decay) {
   const size_t count = variables.size();
   std::vector<AdamWTable> tables;
   std::vector<int64_t> blocks;
@@ -217,6 +217,7 @@ Tensor adamWByKernels(const Tensor& scalars, const Tensors& variables, const Ten
     AdamWTable& table = tables.back();
     const int slot = table.count++;
     table.variable[slot] = data<float>(variables[i]);
+    table.copy[slot] = copies[i].defined() ? data<Bf16>(copies[i]) : nullptr;
     TORCH_CHECK(taken(gradients[i]), "slot ", i, ": the gradient is ", gradients[i].scalar_type());
     table.gradient[slot] = gradients[i].data_ptr();
     table.low[slot] = gradients[i].scalar_type() == at::kBFloat16;

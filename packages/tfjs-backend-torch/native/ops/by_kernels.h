@@ -28,9 +28,9 @@ Tensor gegluGradByKernels(const Tensor& dy, const Tensor& x);
 // {y, stats} and {dx, dgamma, dbeta}, or {dx} without `parameters`; empty where the shape is not taken
 Tensors layerNormByKernels(const Tensor& x, const Tensor& gamma, const Tensor& beta, double epsilon);
 Tensors layerNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma, bool parameters);
-// The gradients' norm. All tensors float32 but gradients, which may be bf16.
-Tensor adamWByKernels(const Tensor& scalars, const Tensors& variables, const Tensors& gradients, const Tensors& m,
-                      const Tensors& v, const Tensors& ema, const std::vector<bool>& decay);
+// The gradients' norm. All tensors float32 but gradients, which may be bf16, and the variables' copies, which are bf16 or undefined.
+Tensor adamWByKernels(const Tensor& scalars, const Tensors& variables, const Tensors& copies, const Tensors& gradients,
+                      const Tensors& m, const Tensors& v, const Tensors& ema, const std::vector<bool>& decay);
 Tensor philoxNormalByKernels(const Tensor& step, const Ints& shape, uint64_t seed, uint64_t stream, uint64_t offset);
 
 }  // namespace tfjs_torch

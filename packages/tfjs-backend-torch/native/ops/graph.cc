@@ -122,6 +122,7 @@ void graphBegin(Call& call) {
   const bool pretended = call.state.device.is_cpu() && emulating();
   TORCH_CHECK(call.state.device.is_cuda() || pretended, "graphs are recorded on CUDA only");
   TORCH_CHECK(!graphs().recording, "a graph is being recorded already");
+  renewGraphCopies();
   auto graph = std::make_unique<Graph>();
   if (!pretended) graph->device.begin();
   graphs().recording = std::move(graph);

@@ -20,16 +20,19 @@ Tensor adamW(const Tensor& scalars, const Tensors& variables, const Tensors& gra
                 "slot ", i, ": the variable has shape ", variables[i].sizes(), ", the gradient ", gradients[i].sizes(),
                 "; all tensors of a slot are float32 of one size");
   }
-  for (const Tensors* written : {&variables, &m, &v, &ema}) {
+  for (const Tensors* written : {&m, &v, &ema}) {
     for (const Tensor& x : *written) forgetCopies(x);
   }
-  if (byKernels(scalars)) return adamWByKernels(scalars, variables, gradients, m, v, ema, decay);
+  Tensors copies;
+  for (const Tensor& x : variables) copies.push_back(copyToWriteWith(x));
+  if (byKernels(scalars)) return adamWByKernels(scalars, variables, copies, gradients, m, v, ema, decay);
   std::vector<AdamWSlot> slots;
   Tensors converted;  // gradients that the storage policy keeps in bf16
   for (size_t i = 0; i < count; i++) {
     converted.push_back(gradients[i].to(at::kFloat));
     slots.push_back({variables[i].numel(), variables[i].data_ptr<float>(), converted[i].data_ptr<float>(), m[i].data_ptr<float>(),
-                     v[i].data_ptr<float>(), ema.empty() ? nullptr : ema[i].data_ptr<float>(), decay[i]});
+                     v[i].data_ptr<float>(), ema.empty() ? nullptr : ema[i].data_ptr<float>(),
+                     copies[i].defined() ? static_cast<Bf16*>(copies[i].data_ptr()) : nullptr, decay[i]});
   }
   AdamWScalars values;
   std::memcpy(&values, scalars.data_ptr<float>(), sizeof values);

@@ -13,7 +13,7 @@ struct Copy {
   at::ScalarType from, type;
   at::MemoryFormat format;
   int64_t uses = 0;
-  bool held = false;  // a graph reads it: it stays where it is
+  bool held = false;  // a graph reads or writes it: it stays where it is
   bool stale = false;  // of a weight that was written since; only where held
   at::Tensor tensor;  // undefined while it is not kept
 
@@ -63,22 +63,23 @@ void renew(Copy& copy, const at::Tensor& x) {
   copy.stale = false;
   tables().made++;
 }
-void forget(const c10::StorageImpl* storage) {
+void forget(const c10::StorageImpl* storage, const at::Tensor& but) {
   Tables& all = tables();
   for (Table* table : {&all.outside, &all.inGraph}) {
     const auto found = table->find(storage);
     if (found == table->end()) continue;
     for (Copy& copy : found->second.copies) {
+      if (but.defined() && copy.tensor.is_same(but)) continue;
       if (copy.held) copy.stale = true;
       else copy.tensor = at::Tensor();
     }
   }
 }
 
-}  // namespace
+// Elements in x's own order: one copy serves every shape.
+at::Tensor flat(const at::Tensor& x) { return x.view({x.numel()}); }
 
-at::Tensor prepared(const at::Tensor& x, at::ScalarType type, at::MemoryFormat format) {
-  if (x.scalar_type() == type && x.is_contiguous(format)) return x;
+at::Tensor copyOrNew(const at::Tensor& x, at::ScalarType type, at::MemoryFormat format) {
   Tables& all = tables();
   purge(all.outside);
   Copy& outside = copyOf(all.outside, x, type, format);
@@ -95,10 +96,35 @@ at::Tensor prepared(const at::Tensor& x, at::ScalarType type, at::MemoryFormat f
   return made;
 }
 
-void forgetCopies(const at::Tensor& x) {
+void forgetCopiesBut(const at::Tensor& copy, const at::Tensor& x) {
   const c10::StorageImpl* storage = x.storage().unsafeGetStorageImpl();
-  if (tables().recording) tables().written.push_back(storage);
-  forget(storage);
+  if (tables().recording) tables().written.push_back({storage, copy});
+  forget(storage, copy);
+}
+
+}  // namespace
+
+at::Tensor prepared(const at::Tensor& x, at::ScalarType type, at::MemoryFormat format) {
+  if (x.scalar_type() == type && x.is_contiguous(format)) return x;
+  if (x.is_contiguous() && format == at::MemoryFormat::Contiguous) return copyOrNew(flat(x), type, format).view(x.sizes());
+  return copyOrNew(x, type, format);
+}
+
+void forgetCopies(const at::Tensor& x) { forgetCopiesBut({}, x); }
+
+at::Tensor copyToWriteWith(const at::Tensor& x) {
+  at::Tensor kept;
+  const auto found = tables().outside.find(x.storage().unsafeGetStorageImpl());
+  if (found != tables().outside.end()) {
+    for (Copy& copy : found->second.copies) {
+      // Where x is not written after all, as where gradients are not finite, neither is the copy: a stale one would stay so.
+      if (!copy.tensor.defined() || copy.stale || !copy.isOf(flat(x), at::kBFloat16, at::MemoryFormat::Contiguous)) continue;
+      copy.held = true;
+      kept = copy.tensor;
+    }
+  }
+  forgetCopiesBut(kept, x);
+  return kept;
 }
 
 void releaseCopies(const at::Tensor& x) {
@@ -127,7 +153,7 @@ void renewGraphCopies() {
   }
 }
 void forgetCopiesOf(const Written& written) {
-  for (const c10::StorageImpl* storage : written) forget(storage);
+  for (const auto& [storage, copy] : written) forget(storage, copy);
 }
 int64_t copiesMade() { return tables().made; }
 

@@ -1,5 +1,5 @@
 // Copies of weights in the type and layout that products and convolutions read, made once and kept until the weight is
-// written or released. What is asked for a second time counts as a weight; inputs that are used once leave no copy.
+// released, or written by what does not write the copy with it. What is asked for a second time counts as a weight; inputs that are used once leave no copy.
 #pragma once
 #include <vector>
 
@@ -12,16 +12,24 @@ at::Tensor prepared(const at::Tensor& x, at::ScalarType type, at::MemoryFormat f
 
 // After x was written in place.
 void forgetCopies(const at::Tensor& x);
+// Before float32 x is written in place by what writes its copy as well: the copy in bf16, its elements in x's order. It goes on being
+// one, and stays where it is; all others are forgotten. Undefined where there is none of x as it is.
+at::Tensor copyToWriteWith(const at::Tensor& x);
 // Before x loses its last owner.
 void releaseCopies(const at::Tensor& x);
 
 // What is recorded as a graph reads the copies that are there, which are of weights that were not written lately, and makes the others
-// in its own memory, so that each replay makes them of the weights as they are. Ends with the storages that the graph writes.
-using Written = std::vector<const c10::StorageImpl*>;
+// in its own memory, so that each replay makes them of the weights as they are. Ends with the storages that the graph writes, in order,
+// each with the copy that it writes as well. Copies that are not of weights as they are must have been renewed before.
+struct WrittenStorage {
+  const c10::StorageImpl* storage;
+  at::Tensor copy;  // undefined where it writes none
+};
+using Written = std::vector<WrittenStorage>;
 void beginGraphCopies();
 Written endGraphCopies();
 bool recordingGraph();
-// Before a replay: copies that graphs read, of weights written since they were made, are made anew where they lie.
+// Before a recording or a replay: copies that graphs read, of weights written since they were made, are made anew where they lie.
 void renewGraphCopies();
 // After a replay.
 void forgetCopiesOf(const Written& written);
