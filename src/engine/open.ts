@@ -47,14 +47,15 @@ export async function openEngine(
 }
 
 function engineOf(name: EngineName, opened: OpenedBackend, passedOver: Engine['passedOver']): Engine {
-  const {device, threads, precision = 'fp32', describe} = opened;
+  const {device, threads, precision = 'fp32', recompute = false, describe} = opened;
   return {
     name,
     device,
     precision,
     threads,
     passedOver,
-    valueAndGrads,
+    recompute,
+    valueAndGrads: (loss, variables) => valueAndGrads(loss, variables, {recompute}),
     capture: opened.capture ?? runEachTime,
     giveBack: opened.giveBack ?? (() => undefined),
     memory: () => ({tensors: tf.memory().numTensors, bytes: tf.memory().numBytes}),

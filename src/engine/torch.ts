@@ -46,6 +46,7 @@ export async function openTorch(precision: Precision): Promise<OpenedBackend> {
       device: String(device),
       threads: Number(threads),
       precision: used,
+      recompute: String(device).startsWith('cuda'),
       describe: {...host(), ...rest, libtorch: build.version, device: String(device), threads: Number(threads)},
       ...(capture ? {capture} : {}),
       giveBack: bytes => {

@@ -1,19 +1,31 @@
 // Reverse-mode differentiation over TensorFlow.js's tape, with less work than tf.variableGrads and the same numbers: only what
 // depends on a trained variable is recorded and saved, gradients and saved tensors are freed as the walk passes them, and a
-// gradient of several outputs is computed once and for the inputs that need it.
+// gradient of several outputs is computed once and for the inputs that need it. Where memory is dear, cheap outputs are
+// computed again instead of being saved.
 import {withNeeded, withTracked} from '../ops/needed.ts';
-import {withoutZeros} from '../ops/tape.ts';
+import {type Recomputation, recomputation} from '../ops/recompute.ts';
+import {leanGradient, savedFor} from '../ops/tape.ts';
 import {type EngineInternals, engineInternals, type TapeNode} from '../ops/tfjs_internals.ts';
 import * as tf from '../tf.ts';
 
-export function valueAndGrads(loss: () => tf.Scalar, variables: tf.Variable[]): {value: tf.Scalar; grads: tf.Tensor[]} {
+export interface ValueAndGradsOptions {
+  /** Cheap outputs (of the operations of src/ops that say so, by fused kernels) are computed again: less memory, some time. */
+  recompute?: boolean;
+}
+
+export function valueAndGrads(
+  loss: () => tf.Scalar,
+  variables: tf.Variable[],
+  {recompute = false}: ValueAndGradsOptions = {},
+): {value: tf.Scalar; grads: tf.Tensor[]} {
   const engine = engineInternals();
   if (engine.state.gradientDepth > 0) throw new Error('valueAndGrads cannot be nested in another gradient.');
   try {
     const tracked = new Set<number>(variables.map(variable => variable.id));
-    const value = record(engine, tracked, loss);
+    const recomputed = recompute ? recomputation(shared, engine) : undefined;
+    const value = record(engine, tracked, loss, recomputed);
     const tape = engine.state.activeTape ?? [];
-    return tf.tidy(() => ({value, grads: backpropagate(tape, tracked, value, variables)}));
+    return tf.tidy(() => ({value, grads: backpropagate(tape, tracked, value, variables, recomputed)}));
   } finally {
     for (const node of engine.state.activeTape ?? []) tf.dispose(node.saved);
     engine.state.activeTape = null;
@@ -21,7 +33,12 @@ export function valueAndGrads(loss: () => tf.Scalar, variables: tf.Variable[]): 
 }
 
 /** Runs the loss with the tape on; `tracked` grows by the tensors that depend on the variables. */
-function record(engine: EngineInternals, tracked: Set<number>, loss: () => tf.Scalar): tf.Scalar {
+function record(
+  engine: EngineInternals,
+  tracked: Set<number>,
+  loss: () => tf.Scalar,
+  recomputed: Recomputation | undefined,
+): tf.Scalar {
   const isLive = (inputs: TapeNode['inputs']) => {
     for (const name in inputs) if (tracked.has(inputs[name]?.id ?? -1)) return true;
     return false;
@@ -30,9 +47,13 @@ function record(engine: EngineInternals, tracked: Set<number>, loss: () => tf.Sc
   const nested = () => engine.state.gradientDepth > 1;
   const {addTapeNode, getTensorsForGradient, clone} = engine;
   engine.clone = x =>
-    nested() || x.dtype === 'complex64' || x.dtype === 'string' ? clone.call(engine, x) : shared(engine, x);
+    nested() || x.dtype === 'complex64' || x.dtype === 'string'
+      ? clone.call(engine, x)
+      : (recomputed?.standIn(x) ?? shared(engine, x));
+  const all: typeof getTensorsForGradient = (...of) => getTensorsForGradient.call(engine, ...of);
+  const least = savedFor(all);
   engine.getTensorsForGradient = (kernelName, inputs, outputs) =>
-    nested() || isLive(inputs) ? getTensorsForGradient.call(engine, kernelName, inputs, outputs) : [];
+    nested() || isLive(inputs) ? least(kernelName, inputs, outputs) : [];
   engine.addTapeNode = (kernelName, inputs, outputs, gradient, saved, attrs) => {
     const live = isLive(inputs);
     if (!live && !nested()) {
@@ -41,7 +62,9 @@ function record(engine: EngineInternals, tracked: Set<number>, loss: () => tf.Sc
     }
     addTapeNode.call(engine, kernelName, inputs, outputs, gradient, saved, attrs);
     if (live) for (const output of outputs) tracked.add(output.id);
-    withoutZeros(engine.state.activeTape!.at(-1)!, attrs);
+    const node = engine.state.activeTape!.at(-1)!;
+    leanGradient(node, attrs, all);
+    recomputed?.note(node, attrs);
   };
   engine.startTape();
   try {
@@ -55,7 +78,7 @@ function record(engine: EngineInternals, tracked: Set<number>, loss: () => tf.Sc
 }
 
 /** x's data under a tensor of its own: what is saved is not differentiated, so it needs neither a kernel nor the tape. */
-function shared(engine: EngineInternals, {dataId, shape, dtype}: tf.Tensor): tf.Tensor {
+function shared(engine: EngineInternals, {dataId, shape, dtype}: tf.TensorInfo): tf.Tensor {
   engine.backend.incRef(dataId);
   return engine.makeTensorFromTensorInfo({dataId, shape, dtype});
 }
@@ -65,18 +88,23 @@ function backpropagate(
   tracked: ReadonlySet<number>,
   value: tf.Scalar,
   variables: tf.Variable[],
+  recomputed: Recomputation | undefined,
 ): tf.Tensor[] {
   if (!(value instanceof tf.Tensor) || value.size !== 1) throw new Error('The loss must be a tensor of one element.');
   if (!tracked.has(value.id)) throw new Error('The loss does not depend on any of the variables.');
   const grads = new Map<number, tf.Tensor>([[value.id, tf.reshape(tf.scalar(1), value.shape)]]);
   for (let node = tape.pop(); node !== undefined; node = tape.pop()) {
     const dys = node.outputs.map(output => grads.get(output.id));
-    if (dys.some(dy => dy !== undefined)) accumulate(grads, differentiate(node, dys, tracked));
+    if (dys.some(dy => dy !== undefined)) {
+      recomputed?.restore(node);
+      accumulate(grads, differentiate(node, dys, tracked));
+    }
     for (const output of node.outputs) {
       grads.get(output.id)?.dispose();
       grads.delete(output.id);
     }
     tf.dispose(node.saved);
+    recomputed?.release(node);
   }
   return variables.map(variable => grads.get(variable.id) ?? tf.fill(variable.shape, 0));
 }

@@ -2,7 +2,7 @@
 // al. 2016, "Training Deep Nets with Sublinear Memory Cost"). The one seam to TensorFlow.js's tape in this folder: a
 // gradient taken inside another's backward pass would clear the outer tape, so it is put back.
 import {needs, withNeeded} from '../ops/needed.ts';
-import {recordedWithoutZeros} from '../ops/tape.ts';
+import {recordedLean} from '../ops/tape.ts';
 import {engineInternals} from '../ops/tfjs_internals.ts';
 import * as tf from '../tf.ts';
 import type {Block} from './block.ts';
@@ -55,7 +55,7 @@ function recompute(forward: () => tf.Tensor, sources: readonly tf.Tensor[], dy: 
   try {
     const wanted = sources.filter((_, k) => asked[k]);
     const {value, grads} = withNeeded(everything, () =>
-      recordedWithoutZeros(engine, () => tf.engine().gradients(forward, wanted, dy, true)),
+      recordedLean(engine, () => tf.engine().gradients(forward, wanted, dy, true)),
     );
     value.dispose();
     let next = 0;

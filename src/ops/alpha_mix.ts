@@ -32,6 +32,7 @@ const run = fusedOp<{switched: boolean}>({
   kernel: 'AlphaMix',
   saveInputs: [0, 1, 2],
   saveOutputs: [false],
+  cheap: true,
   plain([spatial, temporal, mixFactor], {switched}) {
     const [a, rest] = weights(mixFactor!, spatial!.rank, switched);
     return [tf.add(tf.mul(spatial!, a), tf.mul(temporal!, rest))];

@@ -31,7 +31,12 @@ export interface FusedOp<A extends object> extends Definition<A> {
   saveInputs: 'all' | readonly number[];
   /** Which outputs the gradient reads. */
   saveOutputs: readonly boolean[];
+  /** The first output costs little to compute again from the inputs, all of which are saved. */
+  cheap?: boolean;
 }
+
+/** Kernels of operations that are `cheap`. */
+export const cheapKernels = new Set<string>();
 
 /** Whether the current backend has this fused kernel. */
 export function hasKernel(name: FusedKernelName): boolean {
@@ -54,6 +59,7 @@ export function runFused<K extends FusedKernelName>(
  */
 export function fusedOp<A extends object>(op: FusedOp<A>): (inputs: Tensors, attrs: A) => tf.Tensor {
   const outputCount = op.saveOutputs.filter(Boolean).length;
+  if (op.cheap) cheapKernels.add(op.kernel);
   const backward = (dy: tf.Tensor, saved: Tensors, attrs: A) => {
     const savedInputs = saved.slice(0, saved.length - outputCount);
     const positions = op.saveInputs === 'all' ? savedInputs.map((_, i) => i) : op.saveInputs;

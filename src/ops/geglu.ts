@@ -14,6 +14,7 @@ const run = fusedOp<Record<string, never>>({
   kernel: 'Geglu',
   saveInputs: [0],
   saveOutputs: [false],
+  cheap: true,
   plain([x]) {
     const [value, gate] = halves(x!);
     return [tf.mul(value, tf.mul(gate, normalCdf(gate)))];

@@ -38,6 +38,7 @@ const run = fusedOp<GroupNormAttrs>({
   kernel: 'FusedGroupNorm',
   saveInputs: 'all',
   saveOutputs: [false, true],
+  cheap: true,
   plain(inputs, {groups, epsilon, silu}) {
     const x = inputs[0]!;
     const grouped = tf.reshape(x, groupedShape(x, groups));

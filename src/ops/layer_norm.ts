@@ -17,8 +17,9 @@ export function layerNorm<X extends tf.Tensor>(
 const run = fusedOp<{epsilon: number}>({
   name: 'layerNorm',
   kernel: 'FusedLayerNorm',
-  saveInputs: [0, 1],
+  saveInputs: [0, 1, 2],
   saveOutputs: [false, true],
+  cheap: true,
   plain([x, gamma, beta], {epsilon}) {
     const rows = tf.reshape(x!, [-1, x!.shape[x!.rank - 1]!]);
     const mean = tf.mean(rows, 1, true);

@@ -130,6 +130,28 @@ describe.each<EngineName>(['cpu', 'wasm'])('%s', name => {
     expect(alive([variables.bias])).toBeLessThan(alive(list));
   });
 
+  test('operations that a gradient knows by shape alone hold nothing: residual sums, joins, reshapes', () => {
+    const variable = tf.variable(tf.ones([64, 8]));
+    const heldAfter = (operation: (x: tf.Tensor) => tf.Tensor) => {
+      let bytes = 0;
+      const {value, grads} = engine.valueAndGrads(() => {
+        const scaled = tf.mul(variable, 2);
+        const before = tf.memory().numBytes;
+        const y = tf.tidy(() => operation(tf.add(scaled, 1)));
+        bytes = tf.memory().numBytes - before - 4 * y.size;
+        return tf.sum(y) as tf.Scalar;
+      }, [variable]);
+      expect(tf.unique(tf.reshape(grads[0]!, [-1])).values.size).toBe(1);
+      tf.dispose([value, ...grads]);
+      return bytes;
+    };
+    expect(heldAfter(x => tf.add(tf.add(x, x), tf.sub(x, 1)))).toBe(0);
+    expect(heldAfter(x => tf.concat([tf.reshape(x, [8, 64]), tf.reshape(x, [8, 64])]))).toBe(0);
+    expect(heldAfter(x => tf.mean(tf.expandDims(x), 0))).toBe(0);
+    expect(heldAfter(x => tf.square(x))).toBeGreaterThan(0);
+    variable.dispose();
+  });
+
   test('adamWStep follows the formula, keeps parameters under a norm that is not finite, leaks nothing', () => {
     const shapes = [[5, 3], [8], [1]];
     const host = shapes.map(shape => normals({seed: 1, stream: 1000, step: 99}, tf.util.sizeFromShape(shape)));
