@@ -32,7 +32,7 @@ export async function decoderRecipe({
   const network = new AutoencoderKL(videoAutoencoder(config, frozen));
   const reconstructed = await reconstructionLoss(perceptual);
   const autoencoder = growFrom(network, frozen.autoencoder, 'autoencoder', seed);
-  autoencoder.trainWhere(trainedPart(config));
+  autoencoder.trainWhere(trainedPart(config)).storeFrozen();
   const trained = trainedWeights(autoencoder);
   if (trained.length === 0)
     throw new UserError(

@@ -34,7 +34,7 @@ export function predictionRecipe({
   const diffusion = openLatentDiffusion(maybe, config);
   const unet = growFrom(new UNet(predictionUNet(config, frozen)), frozen.unet, 'video model', seed);
   unet.checkpointing = config.train.gradientCheckpointing;
-  unet.trainWhere(trainedPart(config));
+  unet.trainWhere(trainedPart(config)).storeFrozen();
   const {conditions, temporalText} = maybe ?? {};
   const conditioning = openConditioning(conditions, {seed, train: false, temporalText});
 

@@ -25,7 +25,7 @@ export function temporalRecipe({config, frozen, heldOut}: StageContext<TemporalS
   const diffusion = openLatentDiffusion(frozen, config);
   const unet = growUNet(new UNet(temporalUNet(config, frozen ?? {})), frozen?.unet, 'image model', seed);
   unet.checkpointing = config.train.gradientCheckpointing;
-  unet.trainWhere(trainedPart(config));
+  unet.trainWhere(trainedPart(config)).storeFrozen();
   const {conditions, temporalText} = frozen ?? {};
   const conditioning = openConditioning(conditions, {seed, train: config.unet !== undefined, temporalText});
 

@@ -25,7 +25,7 @@ export function upsamplerRecipe({config, frozen: maybe, heldOut}: StageContext<U
   const diffusion = {schedule, prediction: frozen.diffusion.prediction};
   const upsampling = openUpsampling(maybe ?? {}, config);
   const unet = growFrom(new UNet(videoUNet(config, frozen)), frozen.unet, 'upsampler', seed);
-  unet.trainWhere(trainedPart(config));
+  unet.trainWhere(trainedPart(config)).storeFrozen();
   unet.checkpointing = config.train.gradientCheckpointing;
   const {conditions, temporalText} = maybe ?? {};
   const conditioning = openConditioning(conditions, {seed, train: false, temporalText});

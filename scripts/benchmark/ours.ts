@@ -77,7 +77,7 @@ function autoencoderOf(config: AutoencoderConfig) {
   return {network, loss};
 }
 
-if ('unet' in chosen && chosen.unet.temporal) network.trainWhere(({part}) => part === 'temporal');
+if ('unet' in chosen && chosen.unet.temporal) network.trainWhere(({part}) => part === 'temporal').storeFrozen();
 const slots = makeMomentSlots(trainedWeights(network));
 const phase = openPhase(
   {

@@ -1,11 +1,13 @@
 // The base of all layers and models: a tf.layers.Layer that knows its children. TensorFlow.js alone reports only a layer's
 // own weights and freezes only its own; here `weights`, `trainableWeights` and `trainable` reach the whole tree, weights
 // are declared as data and allocated apart, and a weight's name is its path in the tree, never a tf variable's name.
+import {storeFrozen} from '../ops/index.ts';
 import * as tf from '../tf.ts';
 import {type Initializer, initialValues} from './initializers.ts';
 
 /** How a weight's axes are laid out here (channels last), and so how it maps to torch's layout. */
 export type WeightLayout = 'vector' | 'linear' | 'conv2d' | 'conv3d' | 'embedding' | 'scalar';
+const readByProducts: ReadonlySet<WeightLayout> = new Set(['linear', 'conv2d', 'conv3d']);
 /** Which training stage a weight belongs to: the image model's, or a layer over time. */
 export type WeightPart = 'spatial' | 'temporal';
 
@@ -196,6 +198,18 @@ export abstract class Block<Options extends object = object> extends tf.layers.L
   /** Freezes all but the weights chosen: `model.trainWhere(({part}) => part === 'temporal')`. */
   trainWhere(choose: (spec: WeightSpec) => boolean): this {
     for (const {path, part, weight} of this.placed()) weight.setTrainable(choose({path, part, ...weight.declaration}));
+    return this;
+  }
+
+  /**
+   * Stores the weights that do not train, and that only products and convolutions read, as those read them: under bf16 rounded.
+   * For weights that stay frozen from here on; files are written of what was loaded, not of these.
+   */
+  storeFrozen(): this {
+    for (const {weight} of this.placed()) {
+      if (!weight.trainable && weight.variable && readByProducts.has(weight.declaration.layout))
+        storeFrozen(weight.value);
+    }
     return this;
   }
 

@@ -48,6 +48,7 @@ export const fusedGradients = {
   FusedLinear: inputs => [float([...inputs[0]!.shape.slice(0, -1), channels(inputs[1]!)])],
   FusedLinearInputGrad: inputs => [float([...inputs[0]!.shape.slice(0, -1), inputs[1]!.shape[0] ?? 1])],
   FusedLinearKernelGrad: inputs => [float([channels(inputs[0]!), channels(inputs[1]!)])],
+  FrozenStorage: inputs => [like(inputs[0])],
   ColumnSum: inputs => [float([channels(inputs[0]!)])],
   AdamWStep: () => [float([])],
   Overwrite: () => [],

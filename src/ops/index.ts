@@ -7,6 +7,7 @@ export {alphaMix} from './alpha_mix.ts';
 export {type AttentionOptions, attention} from './attention.ts';
 export {type Conv2dOptions, conv2d, type Padding} from './conv2d.ts';
 export {framesToPixels} from './frames_to_pixels.ts';
+export {storeFrozen} from './frozen_storage.ts';
 export {geglu} from './geglu.ts';
 export {gelu} from './gelu.ts';
 export {type GroupNormOptions, groupNorm} from './group_norm.ts';

@@ -136,6 +136,8 @@ export interface KernelContracts {
   FusedLinearInputGrad: {inputs: [dy: T, kernel: T]; attrs: Record<string, never>; outputs: [dx: T]};
   /** x^T dy over all rows -> dkernel [in, out]. */
   FusedLinearKernelGrad: {inputs: [x: T, dy: T]; attrs: Record<string, never>; outputs: [dkernel: T]};
+  /** x, a matrix or a filter, as products or convolutions read it: rounded to bf16 under that policy, and in their layout. */
+  FrozenStorage: {inputs: [x: T]; attrs: Record<string, never>; outputs: [y: T]};
   /** x [..., C] -> [C]: the gradient of a bias. */
   ColumnSum: {inputs: [x: T]; attrs: Record<string, never>; outputs: [sums: T]};
   /**
@@ -192,6 +194,7 @@ export const fusedKernels = {
   FusedLinear: true,
   FusedLinearInputGrad: true,
   FusedLinearKernelGrad: true,
+  FrozenStorage: true,
   ColumnSum: true,
   AdamWStep: true,
   Overwrite: true,

@@ -135,7 +135,7 @@ export function openConditioning(
   const encoder = new ConditionEncoder(config).allocate(seed, 'conditions');
   // Before an image model is trained only its text encoder may be there.
   allocateExactly(encoder, weights, 'conditions', ({path}) => !train || weights.has(path));
-  encoder.trainWhere(({path}) => train && (textTrains || !path.startsWith('text_encoder.')));
+  encoder.trainWhere(({path}) => train && (textTrains || !path.startsWith('text_encoder.'))).storeFrozen();
   return new Conditioning(encoder, drop, temporalText && buildConditionEncoder(ofText(temporalText)));
 }
 
@@ -143,7 +143,7 @@ export function openConditioning(
 export function buildConditionEncoder({config, weights}: HostConditions): ConditionEncoder {
   const encoder = new ConditionEncoder(config);
   encoder.trainable = false;
-  return allocateExactly(encoder, weights, 'conditions');
+  return allocateExactly(encoder, weights, 'conditions').storeFrozen();
 }
 
 /** What the samples of a batch say of themselves, of what the model may be conditioned on: a row a clip, or a frame. */

@@ -148,7 +148,7 @@ export function buildAutoencoder({
 }): AutoencoderKL {
   const autoencoder = new AutoencoderKL(config);
   autoencoder.trainable = false;
-  return allocateExactly(autoencoder, weights, 'autoencoder');
+  return allocateExactly(autoencoder, weights, 'autoencoder').storeFrozen();
 }
 
 /**

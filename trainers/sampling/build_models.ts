@@ -139,6 +139,7 @@ function diffusionPart(
   unet.trainable = false;
   if (untrained === undefined) allocateExactly(unet, weights, 'model');
   else unet.allocate(untrained);
+  unet.storeFrozen();
   const conditions = conditionsOf(host);
   const overTime = temporalText && conditionsOf(temporalText);
   return {
@@ -158,9 +159,9 @@ function clipOf({config, unet}: HostDiffusion): number {
 function autoencoderOf({config, weights}: HostModel<AutoencoderConfig>, untrained: number | undefined): AutoencoderKL {
   const autoencoder = new AutoencoderKL(config);
   autoencoder.trainable = false;
-  return untrained === undefined
-    ? allocateExactly(autoencoder, weights, 'autoencoder')
-    : autoencoder.allocate(untrained);
+  if (untrained === undefined) allocateExactly(autoencoder, weights, 'autoencoder');
+  else autoencoder.allocate(untrained);
+  return autoencoder.storeFrozen();
 }
 
 /**

@@ -9,7 +9,8 @@ namespace tfjs_torch {
 
 class TensorTable {
  public:
-  // Every stored tensor is contiguous, so that it can be viewed under any shape of the same size.
+  // Every stored tensor is contiguous, so that it can be viewed under any shape of the same size; but for filters that are frozen
+  // (conv.cc), which nothing views.
   uint32_t add(at::Tensor tensor);
   const at::Tensor& get(uint32_t handle) const;
   void release(uint32_t handle);

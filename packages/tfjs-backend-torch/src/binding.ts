@@ -237,6 +237,8 @@ export interface Native extends Unary, Binary, Reduce {
   biasTimestepAdd(x: Handle, embedding: Handle, bias: Maybe): Handle;
   sumBetween(dy: Handle): Handle;
   columnSum(x: Handle): Handle;
+  frozenMatrix(x: Handle): Handle;
+  frozenFilter(x: Handle): Handle;
   framesToPixels(packed: Handle, shape: Ints): Handle;
   adamW(
     scalars: Handle,

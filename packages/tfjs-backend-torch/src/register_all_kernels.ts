@@ -70,6 +70,7 @@ import flipLeftRight from './kernels/FlipLeftRight.ts';
 import floor from './kernels/Floor.ts';
 import floorDiv from './kernels/FloorDiv.ts';
 import framesToPixels from './kernels/FramesToPixels.ts';
+import frozenStorage from './kernels/FrozenStorage.ts';
 import fusedActivation from './kernels/FusedActivation.ts';
 import fusedActivationGrad from './kernels/FusedActivationGrad.ts';
 import fusedBatchNorm from './kernels/FusedBatchNorm.ts';
@@ -348,6 +349,7 @@ export const kernels: readonly KernelConfig[] = [
   temporalAttentionGrad,
   geglu,
   gegluGrad,
+  frozenStorage,
   fusedActivation,
   fusedActivationGrad,
   upsampleNearest2x,

@@ -165,6 +165,13 @@ Tensor filterGradient(const Tensor& x, const Tensor& dyGiven, const Ints& weight
   return backward(dy, input, filter, padding, stride, dilation, groups, false);
 }
 
+// For a filter that is only read from now on: in memory as convolutions of channels-last data read it, of which no copy is kept.
+double frozenFilter(Call& call, const Tensor& filter) {
+  const auto format = filter.dim() == 5 ? at::MemoryFormat::ChannelsLast3d : at::MemoryFormat::ChannelsLast;
+  const Tensor weight = filterToTorch(filter).to(typeForMatmul(filter), /*non_blocking=*/false, /*copy=*/true, format);
+  return call.state.table.add(filterFromTorch(weight));
+}
+
 // A dy larger than `out` (TensorFlow.js lets conv2dTranspose pass one) is read in front only.
 Tensor convInputGrad(const Tensor& dyGiven, const Tensor& filter, const Ints& inputShape, const Ints& stride,
                      const Ints& dilation, const Ints& before, const Ints& out, bool channelsLast) {
@@ -205,6 +212,7 @@ void exportConv(Exports& exports) {
       bind<depthwiseConv>("depthwiseConv"),
       bind<convInputGrad>("convInputGrad"),
       bind<convFilterGrad>("convFilterGrad"),
+      bind<frozenFilter>("frozenFilter"),
       bind<depthwiseInputGrad>("depthwiseInputGrad"),
       bind<depthwiseFilterGrad>("depthwiseFilterGrad"),
   });

@@ -61,6 +61,8 @@ Tensor linearKernelGrad(const Tensor& x, const Tensor& dy) {
   const SmallProduct threads(a.size(1), b.size(1), a.size(0));
   return at::mm(a.t(), b);
 }
+// For a matrix that is only read from now on: of it no copy is kept.
+Tensor frozenMatrix(const Tensor& x) { return x.to(typeForMatmul(x), /*non_blocking=*/false, /*copy=*/true); }
 Tensor einsum(const std::string& equation, const Tensors& operands) {
   if (!std::any_of(operands.begin(), operands.end(), wantsDouble)) return at::einsum(equation, operands);
   Tensors doubles;
@@ -77,6 +79,7 @@ void exportMatmul(Exports& exports) {
       bind<linear>("linear"),
       bind<linearInputGrad>("linearInputGrad"),
       bind<linearKernelGrad>("linearKernelGrad"),
+      bind<frozenMatrix>("frozenMatrix"),
       bind<einsum>("einsum"),
   });
 }
