@@ -183,14 +183,17 @@ Tensor convInputGrad(const Tensor& dyGiven, const Tensor& filter, const Ints& in
   const int64_t channels = channelsLast ? inputShape.back() : inputShape[1], groups = channels / filter.size(-2);
   return inputGradient(dy, filterToTorch(filter), inputShape, stride, dilation, before, channelsLast, groups);
 }
-// Filter gradients are weights' gradients: float32 whatever the policy.
+// Filter gradients are weights' gradients: float32 whatever the policy. The layout changes in the same pass.
+Tensor asWeightGradient(const Tensor& grad) {
+  return grad.to(at::kFloat, /*non_blocking=*/false, /*copy=*/false, at::MemoryFormat::Contiguous);
+}
 Tensor convFilterGrad(const Tensor& x, const Tensor& dy, const Ints& filterShape, const Ints& stride,
                       const Ints& dilation, const Ints& before, bool channelsLast) {
   const int64_t rank = filterShape.size(), channels = channelsLast ? x.size(-1) : x.size(1);
   Ints shape{filterShape[rank - 1], filterShape[rank - 2]};
   shape.insert(shape.end(), filterShape.begin(), filterShape.end() - 2);
-  return filterFromTorch(
-      filterGradient(x, dy, shape, stride, dilation, before, channelsLast, channels / filterShape[rank - 2])).to(at::kFloat);
+  return asWeightGradient(filterFromTorch(
+      filterGradient(x, dy, shape, stride, dilation, before, channelsLast, channels / filterShape[rank - 2])));
 }
 Tensor depthwiseInputGrad(const Tensor& dy, const Tensor& filter, const Ints& inputShape, const Ints& stride,
                           const Ints& dilation, const Ints& before) {
@@ -200,7 +203,7 @@ Tensor depthwiseFilterGrad(const Tensor& x, const Tensor& dy, const Ints& filter
                            const Ints& dilation, const Ints& before) {
   const Ints shape{filterShape[2] * filterShape[3], 1, filterShape[0], filterShape[1]};
   const Tensor grad = filterGradient(x, dy, shape, stride, dilation, before, true, filterShape[2]);
-  return grad.reshape({filterShape[2], filterShape[3], filterShape[0], filterShape[1]}).permute({2, 3, 0, 1}).to(at::kFloat);
+  return asWeightGradient(grad.reshape({filterShape[2], filterShape[3], filterShape[0], filterShape[1]}).permute({2, 3, 0, 1}));
 }
 
 }  // namespace
