@@ -18,6 +18,8 @@ const copiesOf = (what: () => void) => {
 const weight = (shape: number[], value = 0.1) => tf.tidy(() => tf.variable(tf.fill(shape, value)));
 const matrix = (value: number) => weight([4, 4], value) as tf.Variable<tf.Rank.R2>;
 const OPTIONS = {learningRate: 1e-2, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0};
+/** As products give it, so that no copy of it is made; x is of numbers that bf16 has. */
+const inBf16 = (x: tf.Tensor2D) => tf.tidy(() => linear(x, tf.eye(x.shape[1]))) as tf.Tensor2D;
 /** An AdamW step of one variable, whose moments begin anew. */
 function update(variable: tf.Variable, gradient: number): void {
   tf.tidy(() => {
@@ -88,7 +90,7 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
   test('a graph reads what was copied before it, copies for itself what it trains, and reads no copy of an older weight', async () => {
     await pretendingGpu(addon => {
       const [frozen, trained] = [matrix(0.1), matrix(0.2)];
-      const x = tf.ones([2, 4]) as tf.Tensor2D;
+      const x = inBf16(tf.ones([2, 4]));
       const forward = () => tf.tidy(() => linear(linear(x, frozen), trained).dataSync()[0]!);
       const run = () => tf.tidy(() => void linear(linear(x, frozen), trained));
       const write = (value: number) => tf.tidy(() => overwrite(trained, tf.fill([4, 4], value)));
@@ -122,7 +124,7 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
   test('graphs read the copies that AdamW writes, and copy no weight that AdamW alone wrote', async () => {
     await pretendingGpu(addon => {
       const trained = matrix(0.2);
-      const x = tf.eye(4);
+      const x = inBf16(tf.eye(4));
       const read = () => tf.tidy(() => linear(x, trained).dataSync()[0]!);
       const run = () => tf.tidy(() => void linear(x, trained));
       const expectFresh = () => {
@@ -168,6 +170,27 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
       expect(copiesOf(() => addon.graphReplay(other))).toBe(1);
       for (const graph of [step, other, third, fourth]) addon.graphRelease(graph);
       tf.dispose([trained, x]);
+    });
+  });
+
+  test('a graph rounds an input once for all that reads it, and anew where it writes the input', async () => {
+    await pretendingGpu(addon => {
+      const [a, b] = [matrix(0.2), matrix(0.3)];
+      const x = matrix(1 / 3);
+      const sums: number[] = [];
+      const sum = (y: tf.Tensor) => sums.push(tf.sum(y).dataSync()[0]!);
+      const run = () => tf.tidy(() => [linear(x, a), linear(x, b), linear(tf.reshape(x, [2, 2, 4]), a)].map(sum));
+      const write = () => tf.tidy(() => overwrite(x, tf.fill([4, 4], 2 / 3)));
+      run();
+      run();
+      let step = 0;
+      expect(copiesOf(() => (step = recorded(addon, () => [run(), write(), run()])))).toBe(2);
+      const [first, , third] = sums;
+      expect(third).toBe(first);
+      expect(sums.slice(6, 9)).toEqual(sums.slice(0, 3));
+      expect(sums[9]! / first!).toBeCloseTo(2, 2);
+      addon.graphRelease(step);
+      tf.dispose([a, b, x]);
     });
   });
 

@@ -30,8 +30,8 @@ Tensor headsView(const Tensor& x, int64_t heads) {  // [N, h, L, d]
   return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
 }
 Tensor joined(const Tensor& x) { return x.transpose(1, 2).reshape({x.size(0), x.size(2), x.size(1) * x.size(3)}); }
-// Random numbers are for dropout, of which there is none.
-Tensor noRandom(const Tensor& q) { return at::zeros({2}, q.options().dtype(at::kLong)); }
+// The state of random numbers is read for dropout alone, of which there is none.
+Tensor noRandom(const Tensor& q) { return at::empty({2}, q.options().dtype(at::kLong)); }
 
 Tensors flash(const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads, bool causal) {
   const auto result = at::_scaled_dot_product_flash_attention(headsView(q, heads), headsView(k, heads), headsView(v, heads), 0.0, causal);

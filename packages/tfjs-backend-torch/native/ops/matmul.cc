@@ -11,10 +11,12 @@ namespace {
 bool wantsDouble(const Tensor& x) { return x.is_cuda() && at::isIntegralType(x.scalar_type(), /*includeBool=*/true); }
 Tensor asInt(const Tensor& x) { return x.to(at::kLong).to(at::kInt); }
 
+Tensor forProduct(const Tensor& x) { return prepared(x, typeForMatmul(x), at::MemoryFormat::Contiguous); }
+
 // a [A, M, K], b [B, K, N] (before transposition), A and B equal or one of them 1; or any batches that broadcast.
 Tensor product(const Tensor& left, const Tensor& right, bool transposeA, bool transposeB) {
   if (wantsDouble(left)) return asInt(product(left.to(at::kDouble), right.to(at::kDouble), transposeA, transposeB));
-  const Tensor a = forMatmul(left), b = prepared(right, typeForMatmul(right), at::MemoryFormat::Contiguous);
+  const Tensor a = forMatmul(left), b = forProduct(right);
   const bool rowsJoined = a.dim() == 3 && b.dim() == 3 && b.size(0) == 1;
   const int64_t rows = a.size(transposeA ? -1 : -2) * (rowsJoined ? a.size(0) : 1);
   const SmallProduct threads(rows, b.size(transposeB ? -2 : -1), a.size(transposeA ? -2 : -1));
@@ -45,19 +47,19 @@ Tensor inShapeOf(const Tensor& x, const Tensor& rows) {
   return rows.view(shape);
 }
 Tensor linear(const Tensor& x, const Tensor& kernel, const MaybeTensor& bias) {
-  const Tensor a = rowsOf(forMatmul(x)), b = prepared(kernel, typeForMatmul(kernel), at::MemoryFormat::Contiguous);
+  const Tensor a = rowsOf(convertedOnce(x, typeForMatmul(x))), b = forProduct(kernel);
   const SmallProduct threads(a.size(0), b.size(1), b.size(0));
   if (!bias) return inShapeOf(x, at::mm(a, b));
   // Of one type with the product: a float32 bias would make the result float32.
   return inShapeOf(x, at::addmm(prepared(*bias, a.scalar_type(), at::MemoryFormat::Contiguous), a, b));
 }
 Tensor linearInputGrad(const Tensor& dy, const Tensor& kernel) {
-  const Tensor a = rowsOf(forMatmul(dy)), b = prepared(kernel, typeForMatmul(kernel), at::MemoryFormat::Contiguous);
+  const Tensor a = rowsOf(forMatmul(dy)), b = forProduct(kernel);
   const SmallProduct threads(a.size(0), b.size(0), b.size(1));
   return inShapeOf(dy, at::mm(a, b.t()));
 }
 Tensor linearKernelGrad(const Tensor& x, const Tensor& dy) {
-  const Tensor a = rowsOf(forMatmul(x)), b = rowsOf(forMatmul(dy));
+  const Tensor a = rowsOf(convertedOnce(x, typeForMatmul(x))), b = rowsOf(forMatmul(dy));
   const SmallProduct threads(a.size(1), b.size(1), a.size(0));
   return at::mm(a.t(), b);
 }

@@ -110,6 +110,17 @@ at::Tensor prepared(const at::Tensor& x, at::ScalarType type, at::MemoryFormat f
   return copyOrNew(x, type, format);
 }
 
+at::Tensor convertedOnce(const at::Tensor& x, at::ScalarType type) {
+  Tables& all = tables();
+  if (x.scalar_type() == type || !all.recording) return x.to(type);
+  Copy& copy = copyOf(all.inGraph, flat(x), type, at::MemoryFormat::Contiguous);
+  if (!copy.tensor.defined()) {
+    copy.tensor = flat(x).to(type);
+    all.made++;
+  }
+  return copy.tensor.view(x.sizes());
+}
+
 void forgetCopies(const at::Tensor& x) { forgetCopiesBut({}, x); }
 
 at::Tensor copyToWriteWith(const at::Tensor& x) {

@@ -10,6 +10,10 @@ namespace tfjs_torch {
 // x itself where it is like that already. x may be a permuted view of a stored tensor.
 at::Tensor prepared(const at::Tensor& x, at::ScalarType type, at::MemoryFormat format);
 
+// Contiguous x in another type, for inputs that much of a network reads, such as the text that all attention to it reads: within what is
+// recorded as a graph converted once, otherwise at each use, since what graphs and callers write into an input is not told.
+at::Tensor convertedOnce(const at::Tensor& x, at::ScalarType type);
+
 // After x was written in place.
 void forgetCopies(const at::Tensor& x);
 // Before float32 x is written in place by what writes its copy as well: the copy in bf16, its elements in x's order. It goes on being
