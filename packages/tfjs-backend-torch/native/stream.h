@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #ifdef TFJS_TORCH_CUDA
+#include <ATen/cuda/CUDAEvent.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #endif
@@ -28,6 +29,13 @@ struct OnStream {
   }
 };
 
+// A place in the order of the calling thread's stream, to be waited for in another thread.
+struct Mark {
+  at::cuda::CUDAEvent event;
+  void set() { event.record(); }
+  void wait() { event.synchronize(); }
+};
+
 #else
 
 struct Stream {};
@@ -35,6 +43,10 @@ inline void chooseStream(c10::Device) {}
 inline Stream currentStream(c10::Device) { return {}; }
 struct OnStream {
   explicit OnStream(const Stream&) {}
+};
+struct Mark {
+  void set() {}
+  void wait() {}
 };
 
 #endif

@@ -102,7 +102,8 @@ export interface Native extends Unary, Binary, Reduce {
   batchToSpace(x: Handle, blocks: Ints, crops: Ints): Handle;
   spaceToBatch(x: Handle, blocks: Ints, pads: Ints): Handle;
   // index.cc
-  gather(x: Handle, indices: Handle, axis: number, batchDims: number): Handle;
+  /** known: that the indices are in range, which a GPU need not be asked then. */
+  gather(x: Handle, indices: Handle, axis: number, batchDims: number, known: boolean): Handle;
   scatterNd(base: Handle, indices: Handle, updates: Handle, accumulate: boolean): Handle;
   oneHot(indices: Handle, depth: number, on: number, off: number, dtype: Dtype): Handle;
   segmentSum(x: Handle, segments: Handle, count: number): Handle;

@@ -102,7 +102,7 @@ const cudaGraphs: NonNullable<Recorder['graphs']> = {
   copyOf: tensor => {
     return engine().makeTensorFromTensorInfo(backend().copyOf(tensor)) as Tensor;
   },
-  overwrite: (target, source) => native().assign(backend().handle(target), backend().handle(source)),
+  overwrite: (target, source) => backend().overwrite(target, source),
 };
 
 /**

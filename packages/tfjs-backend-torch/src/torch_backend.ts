@@ -25,6 +25,8 @@ export class TorchData {
   dtype: DataType;
   refCount: number;
   views: View[] | undefined = undefined;
+  /** The smallest and the largest of int32 values that the host gave, so that a GPU need not be asked; undefined where unknown. */
+  range: readonly [low: number, high: number] | undefined = undefined;
   /** The backend that holds it; undefined after disposal. */
   owner: TorchBackend | undefined;
 
@@ -35,6 +37,18 @@ export class TorchData {
     this.dtype = dtype;
     this.refCount = 1;
   }
+}
+
+/** Of up to 65,536 values. */
+function rangeOf(values: ArrayLike<number>): TorchData['range'] {
+  if (values.length === 0 || values.length > 1 << 16) return undefined;
+  let [low, high] = [values[0]!, values[0]!];
+  for (let i = 1; i < values.length; i++) {
+    const value = values[i]!;
+    if (value < low) low = value;
+    else if (value > high) high = value;
+  }
+  return [low, high];
 }
 
 const sameShape = (a: readonly number[], b: readonly number[]): boolean => {
@@ -81,7 +95,9 @@ export class TorchBackend extends KernelBackend {
   #complex = 0;
 
   override write(values: BackendValues | null, shape: number[], dtype: DataType): DataId {
-    return this.#track(this.#upload(values, shape, dtype), shape, dtype);
+    const data = this.#track(this.#upload(values, shape, dtype), shape, dtype);
+    if (dtype === 'int32' && values) data.range = rangeOf(values as ArrayLike<number>);
+    return data;
   }
 
   override move(dataId: DataId, values: BackendValues, shape: number[], dtype: DataType, refCount: number): void {
@@ -160,6 +176,18 @@ export class TorchBackend extends KernelBackend {
   /** A result whose handle has one shape and whose tensor another of the same size. */
   outputAs(handle: Handle, handleShape: number[], shape: number[], dtype: DataType): TensorInfo {
     return {dataId: this.output(handle, handleShape, dtype).dataId, shape, dtype};
+  }
+
+  /** `result`, whose values are all values of `x`: token numbers, say, that index an embedding next. */
+  chosenFrom(x: TensorInfo, result: TensorInfo): TensorInfo {
+    this.data(result.dataId).range = this.data(x.dataId).range;
+    return result;
+  }
+
+  /** Writes the values of `source` where those of `target` are. */
+  overwrite(target: TensorInfo, source: TensorInfo): void {
+    this.native.assign(this.handle(target), this.handle(source));
+    this.data(target.dataId).range = undefined;
   }
 
   /** The same data under another shape: no copy. */

@@ -156,6 +156,24 @@ describe.skipIf(!isBuilt())('the backend (needs the addon: npm run build:torch)'
     expect(() => backend().native.add(-1, 0)).toThrow();
   });
 
+  test('indices from the host are checked there, and anew once they are overwritten', () => {
+    tf.tidy(() => {
+      const x = tf.tensor1d([5, 6, 7]);
+      const ids = tf.tensor2d([[0, 2, 9]], [1, 3], 'int32');
+      const some = tf.slice(ids, [0, 0], [1, 2]);
+      expect(Array.from(tf.gather(x, tf.tensor1d([2, 0], 'int32')).dataSync())).toEqual([7, 5]);
+      expect(Array.from(tf.gather(x, some).dataSync())).toEqual([5, 7]);
+      expect(() => tf.gather(x, ids)).toThrow(/the index value 9 is not in \[0, 2\]/);
+      const first = tf.tensor1d([0, 1], 'int32');
+      const variable = tf.variable(first, false);
+      first.dispose(); // now the variable has the values alone, and is written in place
+      tf.gather(x, variable);
+      tf.engine().runKernel('Overwrite', [variable, tf.tensor1d([-1, 3], 'int32')] as never);
+      expect(() => tf.gather(x, variable)).toThrow(/the index value -1 is not in/);
+      variable.dispose();
+    });
+  });
+
   test('reads leave the event loop free, and an in-place update waits for them', async () => {
     const size = 1 << 25;
     const x = tf.fill([size], 1);

@@ -2,6 +2,7 @@
 #include "ops.h"
 
 #include <cmath>
+#include <map>
 
 namespace tfjs_torch {
 namespace {
@@ -36,13 +37,20 @@ Ints nearest(int64_t in, int64_t out, bool alignCorners, bool halfPixel) {
   }
   return result;
 }
-Tensor onDevice(const Ints& values, const Tensor& like) {
-  return at::tensor(values, at::TensorOptions().dtype(at::kLong)).to(like.device());
+// Values on the device of `like`. There they are kept: to bring them there is to wait, and a graph may go on reading them.
+template <class T>
+Tensor onDevice(const std::vector<T>& values, const Tensor& like) {
+  const auto type = std::is_same_v<T, float> ? at::kFloat : at::kLong;
+  if (like.device().is_cpu()) return at::tensor(values, at::TensorOptions().dtype(type));
+  thread_local std::map<std::vector<T>, Tensor> kept;
+  Tensor& there = kept[values];
+  if (!there.defined()) there = at::tensor(values, at::TensorOptions().dtype(type)).to(like.device());
+  return there;
 }
 Tensor weightsOf(const Sampling& sampling, const Tensor& like, int64_t axis) {
   Ints shape(4, 1);
   shape[axis] = static_cast<int64_t>(sampling.weight.size());
-  return at::tensor(sampling.weight, at::TensorOptions().dtype(at::kFloat)).to(like.device()).view(shape);
+  return onDevice(sampling.weight, like).view(shape);
 }
 Tensor floating(const Tensor& x) { return x.is_floating_point() ? x : x.to(at::kFloat); }
 

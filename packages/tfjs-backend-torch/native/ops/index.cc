@@ -15,9 +15,10 @@ Tensor inRange(const Tensor& indices, int64_t limit, const char* what) {
   return indices;
 }
 
-// x [batch..., outer..., n, inner...], indices [batch..., chosen...]; axis counts from the front of x.
-Tensor gather(const Tensor& x, const Tensor& given, int64_t axis, int64_t batchDims) {
-  const Tensor indices = inRange(given, x.size(axis), "GatherV2");
+// x [batch..., outer..., n, inner...], indices [batch..., chosen...]; axis counts from the front of x. known: that the indices are in
+// range, as to look is to wait for a GPU.
+Tensor gather(const Tensor& x, const Tensor& given, int64_t axis, int64_t batchDims, bool known) {
+  const Tensor indices = known && !recordingGraph() ? given : inRange(given, x.size(axis), "GatherV2");
   Ints shape(x.sizes().begin(), x.sizes().begin() + axis);
   shape.insert(shape.end(), indices.sizes().begin() + batchDims, indices.sizes().end());
   shape.insert(shape.end(), x.sizes().begin() + axis + 1, x.sizes().end());

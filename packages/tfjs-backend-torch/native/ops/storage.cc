@@ -66,19 +66,18 @@ Tensor upload(Call& call, const HostBytes& values, const Ints& shape, Dtype dtyp
   return dtype == Dtype::boolean ? at::ne(there, 0) : there;
 }
 
-// A tensor on the host as a typed array holds it: float32, int32, bytes, or interleaved complex.
-Tensor hostCopy(const Tensor& x) {
-  Tensor host = x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf ? x.to(at::kFloat) : x;
-  return host.to(at::kCPU).contiguous();
+// As a typed array holds it: float32, int32, bytes, or interleaved complex.
+Tensor asHostType(const Tensor& x) {
+  return x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf ? x.to(at::kFloat) : x;
 }
-void copyOut(const Tensor& x, void* to, size_t bytes) {
-  const Tensor host = hostCopy(x);
+void copyBytes(const Tensor& host, const HostBytes& into) {
+  const size_t bytes = into.length * bytesPerElement(into.type);
   TORCH_CHECK(static_cast<size_t>(host.nbytes()) == bytes, "read: the tensor has ", host.nbytes(), " bytes, the array ", bytes);
-  std::memcpy(to, host.data_ptr(), bytes);
+  std::memcpy(into.data, host.data_ptr(), bytes);
 }
-void read(const Tensor& x, const HostBytes& into) { copyOut(x, into.data, into.length * bytesPerElement(into.type)); }
+void read(const Tensor& x, const HostBytes& into) { copyBytes(asHostType(x).to(at::kCPU).contiguous(), into); }
 
-// Reads under way in this process; what is written in place waits for them.
+// Reads of tensors on the CPU, and of large ones of a GPU, that are under way in this process; what is written in place waits for them.
 std::mutex readMutex;
 std::condition_variable readDone;
 int readsUnderWay = 0;
@@ -92,12 +91,16 @@ void readFinished() {
   readDone.notify_all();
 }
 
+// A read on a thread of its own. A GPU's tensor of up to `mostPinned` bytes is copied in the order of its stream, before anything that
+// writes to it later, and the thread waits for that copy alone: the caller goes on giving the GPU work.
 struct PendingRead {
   napi_async_work work;
   napi_deferred deferred;
   napi_ref array;
   Tensor tensor;
   Stream stream;
+  Tensor pinned;
+  Mark copied;
   HostBytes into;
   std::string error;
 };
@@ -105,13 +108,27 @@ void executeRead(napi_env, void* data) {
   auto& pending = *static_cast<PendingRead*>(data);
   try {
     c10::InferenceMode guard;
-    const OnStream on(pending.stream);
-    copyOut(pending.tensor, pending.into.data, pending.into.length * bytesPerElement(pending.into.type));
+    if (pending.pinned.defined()) {
+      pending.copied.wait();
+      copyBytes(pending.pinned, pending.into);
+    } else {
+      const OnStream on(pending.stream);
+      read(pending.tensor, pending.into);
+    }
   } catch (const std::exception& error) {
     pending.error = error.what();
   }
-  pending.tensor = Tensor();
-  readFinished();
+  if (!pending.pinned.defined()) {
+    pending.tensor = Tensor();
+    readFinished();
+  }
+}
+void queueCopy(PendingRead& pending, const Tensor& x) {
+  c10::InferenceMode guard;
+  const Tensor given = asHostType(x);
+  pending.pinned = at::empty(given.sizes(), given.options().device(at::kCPU).pinned_memory(true));
+  pending.pinned.copy_(given, /*non_blocking=*/true);
+  pending.copied.set();
 }
 void completeRead(napi_env env, napi_status status, void* data) {
   std::unique_ptr<PendingRead> pending(static_cast<PendingRead*>(data));
@@ -138,19 +155,23 @@ napi_value readAsync(napi_env env, napi_callback_info info) {
   Call call{env, *static_cast<State*>(data)};
   try {
     auto pending = std::make_unique<PendingRead>();
-    pending->tensor = Arg<Tensor>::from(call, argv[0]);
+    const Tensor x = Arg<Tensor>::from(call, argv[0]);
     pending->into = Arg<HostBytes>::from(call, argv[1]);
     pending->stream = currentStream(call.state.device);
     checkNapi(napi_create_reference(env, argv[1], 1, &pending->array), "the array");
     checkNapi(napi_create_promise(env, &pending->deferred, &promise), "a promise");
     napi_create_string_utf8(env, "tfjs-backend-torch read", NAPI_AUTO_LENGTH, &name);
     checkNapi(napi_create_async_work(env, nullptr, name, executeRead, completeRead, pending.get(), &pending->work), "work");
-    {
+    const bool queued = x.is_cuda() && x.nbytes() <= mostPinned;
+    if (queued) {
+      queueCopy(*pending, x);
+    } else {
+      pending->tensor = x;
       std::lock_guard<std::mutex> lock(readMutex);
       readsUnderWay++;
     }
     if (napi_queue_async_work(env, pending->work) != napi_ok) {
-      readFinished();
+      if (!queued) readFinished();
       argumentError("a free place in the work queue");
     }
     pending.release();

@@ -12,8 +12,11 @@ export default kernel<GatherV2Inputs, GatherV2Attrs>('GatherV2', ({inputs: {x, i
     batchDims,
   );
   const first = batchDims < 0 ? batchDims + indices.shape.length : batchDims;
-  const handle = backend.native.gather(backend.handle(x), backend.handle(indices), axis!, first);
-  return backend.outputAs(handle, gatheredShape(x.shape, indices.shape, axis!, first), outputShape, x.dtype);
+  const {range} = backend.data(indices.dataId);
+  const known = range !== undefined && range[0] >= 0 && range[1] < x.shape[axis!]!;
+  const handle = backend.native.gather(backend.handle(x), backend.handle(indices), axis!, first, known);
+  const result = backend.outputAs(handle, gatheredShape(x.shape, indices.shape, axis!, first), outputShape, x.dtype);
+  return backend.chosenFrom(x, result);
 });
 
 function gatheredShape(x: number[], indices: number[], axis: number, batchDims: number): number[] {

@@ -5,8 +5,7 @@ import {makeSoleOwner} from './sole_owner.ts';
 
 export default kernel<[target: TensorInfo, value: TensorInfo]>('Overwrite', ({inputs: [target, value], backend}) => {
   makeSoleOwner('Overwrite', target, backend);
-  const [to, from] = backend.handles([target, value]);
   backend.native.finishReads();
-  backend.native.assign(to!, from!);
+  backend.overwrite(target, value);
   return [];
 });

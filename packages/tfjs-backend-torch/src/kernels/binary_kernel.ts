@@ -22,8 +22,8 @@ export function orderKernel(kernelName: string, operation: BinaryOperation): Ker
     const {native} = backend;
     const ranks = backend.strings.ranks();
     const table = native.upload(ranks, [ranks.length], dtypeCodes.int32);
-    const left = native.gather(table, backend.handle(a), 0, 0);
-    const right = native.gather(table, backend.handle(b), 0, 0);
+    const left = native.gather(table, backend.handle(a), 0, 0, true);
+    const right = native.gather(table, backend.handle(b), 0, 0, true);
     const result = native[operation](left, right);
     for (const handle of [table, left, right]) native.release(handle);
     return backend.output(result, shape, 'bool');
