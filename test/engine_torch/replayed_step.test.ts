@@ -2,7 +2,7 @@
 // graph's own inputs and writes the same outputs again, and what any other graph gave is gone by then. A model and its
 // discriminator in two buckets, two micro-batches a step, end in the bytes of the step run each time.
 import {captured, type Recorder} from 'tfjs-backend-torch/captured';
-import {beforeAll, describe, expect, test} from 'vitest';
+import {afterAll, describe, expect, test} from 'vitest';
 import {isBuilt} from '../../packages/tfjs-backend-torch/src/built.ts';
 import {stageSchemas} from '../../src/config/schema.ts';
 import {type Engine, openEngine} from '../../src/engine/index.ts';
@@ -18,9 +18,6 @@ import {microConfig} from '../helpers/micro_runs.ts';
 
 const STEPS = 14;
 let engine: Engine;
-beforeAll(async () => {
-  if (isBuilt()) engine = await openEngine('torch');
-});
 
 const copyOf = (tensor: tf.Tensor) => tf.tidy(() => tf.mul(tensor, 1));
 const write = (target: tf.Tensor, source: tf.Tensor) => void runFused('Overwrite', [target, source], {});
@@ -90,7 +87,13 @@ async function trained(capture: Engine['capture']) {
 }
 
 describe.skipIf(!isBuilt())('a training step on pretended graphs', () => {
-  test('replays end in the bytes of the step run each time', async () => {
+  afterAll(async () => {
+    await openEngine('torch');
+  });
+
+  // Under bf16 AdamW writes the copies of the weights as well, and the recording's restored variables make them stale.
+  test.for(['fp32', 'bf16'] as const)('%s: replays end in the bytes of the step run each time', async precision => {
+    engine = await openEngine('torch', {precision});
     const graphs = pretendedGraphs();
     const expected = await trained(engine.capture);
     const before = tf.memory().numTensors;
