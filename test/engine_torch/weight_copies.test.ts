@@ -206,7 +206,9 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
       });
       const x = tf.tensor2d(normals({seed: 5, stream: 3, step: 0}, 32), [8, 4]);
       const loss = () => {
-        const y = linear(linear(x, a), a, b as tf.Tensor1D);
+        // In its own layout under two shapes, and in that of filters.
+        const filtered = conv2d(tf.reshape(linear(x, a), [2, 2, 2, 4]), tf.reshape(a, [1, 1, 4, 4]));
+        const y = linear(tf.reshape(filtered, [8, 4]), a, b as tf.Tensor1D);
         const z = tf.matMul(tf.reshape(y, [1, 8, 4]), tf.reshape(a, [1, 4, 4]));
         return tf.mean(tf.square(tf.add(z, 0.7))) as tf.Scalar;
       };
@@ -236,8 +238,8 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
       const [kept, anew] = [trained(false), trained(true)];
       addon.emulateKernels(false);
       expect(kept.values).toEqual(anew.values);
-      // Beside the weights', of the gradient of the batched product.
-      expect([kept.copies, anew.copies]).toEqual([1, 3]);
+      // Beside them: the filter, and the gradient that the batched product reads.
+      expect([kept.copies, anew.copies]).toEqual([2, 4]);
     }
     await openEngine('torch');
   });
