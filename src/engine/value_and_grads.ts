@@ -2,7 +2,7 @@
 // depends on a trained variable is recorded and saved, gradients and saved tensors are freed as the walk passes them, and a
 // gradient of several outputs is computed once and for the inputs that need it. Where memory is dear, cheap outputs are
 // computed again instead of being saved.
-import {withNeeded, withTracked} from '../ops/needed.ts';
+import {type GradientSoFar, withNeeded, withTracked} from '../ops/needed.ts';
 import {type Recomputation, recomputation} from '../ops/recompute.ts';
 import {leanGradient, savedFor} from '../ops/tape.ts';
 import {type EngineInternals, engineInternals, type TapeNode} from '../ops/tfjs_internals.ts';
@@ -97,7 +97,12 @@ function backpropagate(
     const dys = node.outputs.map(output => grads.get(output.id));
     if (dys.some(dy => dy !== undefined)) {
       recomputed?.restore(node);
-      accumulate(grads, differentiate(node, dys, tracked));
+      const sum = grads.get(node.inputs[0]?.id ?? -1);
+      const soFar = sum && {sum, taken: false};
+      const contributions = differentiate(node, dys, tracked, soFar);
+      if (soFar?.taken) grads.delete(node.inputs[0]!.id);
+      accumulate(grads, contributions);
+      if (soFar?.taken) soFar.sum.dispose();
     }
     for (const output of node.outputs) {
       grads.get(output.id)?.dispose();
@@ -115,7 +120,12 @@ interface Contribution {
 }
 
 /** The gradients of a node's tracked inputs, each a tensor of its own. */
-function differentiate(node: TapeNode, dys: (tf.Tensor | undefined)[], tracked: ReadonlySet<number>): Contribution[] {
+function differentiate(
+  node: TapeNode,
+  dys: (tf.Tensor | undefined)[],
+  tracked: ReadonlySet<number>,
+  soFar: GradientSoFar | undefined,
+): Contribution[] {
   const names = Object.keys(node.inputs).filter(name => tracked.has(node.inputs[name]?.id ?? -1));
   if (node.gradient === undefined) throw new Error(`The operation ${node.kernelName} has no gradient.`);
   return tf.tidy(() => {
@@ -126,7 +136,7 @@ function differentiate(node: TapeNode, dys: (tf.Tensor | undefined)[], tracked: 
       const thunk = thunks[name];
       if (thunk === undefined)
         throw new Error(`The operation ${node.kernelName} has no gradient for its input ${name}.`);
-      let gradient = withNeeded(new Set(names), thunk);
+      let gradient = withNeeded(new Set(names), thunk, soFar);
       if (!tf.util.arraysEqual(gradient.shape, input.shape)) {
         throw new Error(`The gradient of ${node.kernelName} for ${name} is [${gradient.shape}], not [${input.shape}].`);
       }

@@ -24,17 +24,23 @@ const float = (shape: readonly number[]): Inferred => ({shape, dtype: 'float32'}
 const bytes = (x: Sized | undefined): number => (x ? 4 * x.shape.reduce((product, size) => product * size, 1) : 0);
 const channels = (x: Sized): number => x.shape.at(-1) ?? 1;
 
+/** `x`: the position of the norm's input. */
+const groupNormGrads = (inputs: Inputs, {parameters}: Attrs, x: number): Inferred[] => [
+  like(inputs[x]),
+  ...(parameters ? [like(inputs[x + 1]), like(inputs[x + 2])] : []),
+  ...(inputs[x + 3] ? [like(inputs[x + 3]), like(inputs[x + 3])] : []),
+];
+const layerNormGrads = (inputs: Inputs, {parameters}: Attrs, x: number): Inferred[] => [
+  like(inputs[x]),
+  ...(parameters ? [like(inputs[x + 1]), like(inputs[x + 1])] : []),
+];
+
 /** Output shapes by the contracts in src/ops/kernel_contracts.ts; inputs by position. */
 export const fusedGradients = {
-  FusedGroupNormGrad: (inputs, attrs) => [
-    like(inputs[2]),
-    ...(attrs.parameters ? [like(inputs[3]), like(inputs[4])] : []),
-    ...(inputs[5] ? [like(inputs[5]), like(inputs[5])] : []),
-  ],
-  FusedLayerNormGrad: (inputs, attrs) => [
-    like(inputs[2]),
-    ...(attrs.parameters ? [like(inputs[3]), like(inputs[3])] : []),
-  ],
+  FusedGroupNormGrad: (inputs, attrs) => groupNormGrads(inputs, attrs, 2),
+  FusedGroupNormGradOnto: (inputs, attrs) => groupNormGrads(inputs, attrs, 3),
+  FusedLayerNormGrad: (inputs, attrs) => layerNormGrads(inputs, attrs, 2),
+  FusedLayerNormGradOnto: (inputs, attrs) => layerNormGrads(inputs, attrs, 3),
   ScaledDotProductAttentionGrad: inputs => [like(inputs[3]), like(inputs[4]), like(inputs[5])],
   TemporalAttentionGrad: inputs => [like(inputs[3]), like(inputs[4]), like(inputs[5])],
   GegluGrad: inputs => [like(inputs[1])],

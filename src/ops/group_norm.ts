@@ -4,7 +4,7 @@ import * as tf from '../tf.ts';
 import {columnSum, sampleSum} from './column_sum.ts';
 import {fusedOp, hasKernel, type InputGradients, runFused, together} from './fused.ts';
 import type {GroupNormAttrs} from './kernel_contracts.ts';
-import {needs} from './needed.ts';
+import {needs, takeGradientSoFar} from './needed.ts';
 
 export interface GroupNormOptions {
   groups: number;
@@ -57,7 +57,11 @@ const run = fusedOp<GroupNormAttrs>({
     return together(() => {
       const parameters = needs(1, 2);
       if (hasKernel('FusedGroupNormGrad')) {
-        const [dx, ...others] = runFused('FusedGroupNormGrad', [dy, stats, ...inputs], {...attrs, parameters});
+        const onto = hasKernel('FusedGroupNormGradOnto') ? takeGradientSoFar() : undefined;
+        const of = [dy, stats, ...inputs];
+        const [dx, ...others] = onto
+          ? runFused('FusedGroupNormGradOnto', [onto, ...of], {...attrs, parameters})
+          : runFused('FusedGroupNormGrad', of, {...attrs, parameters});
         return parameters ? [dx, ...others] : [dx, undefined, undefined, ...others];
       }
       return plainGradient(dy, stats, inputs, attrs);

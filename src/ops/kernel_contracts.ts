@@ -67,6 +67,12 @@ export interface KernelContracts {
     attrs: GroupNormAttrs & {parameters: boolean};
     outputs: T[];
   };
+  /** The same with dx added to `onto`, of x's shape. */
+  FusedGroupNormGradOnto: {
+    inputs: [onto: T, dy: T, stats: T, x: T, gamma: T, beta: T, scale?: T, shift?: T];
+    attrs: GroupNormAttrs & {parameters: boolean};
+    outputs: T[];
+  };
   /** x [..., C], gamma, beta [C]; stats [rows, 2] = mean, 1 / sqrt(variance + epsilon), rows = size / C. */
   FusedLayerNorm: {
     inputs: [x: T, gamma: T, beta: T];
@@ -76,6 +82,12 @@ export interface KernelContracts {
   /** [dx, dgamma, dbeta]; [dx] with `parameters` false. */
   FusedLayerNormGrad: {
     inputs: [dy: T, stats: T, x: T, gamma: T];
+    attrs: {epsilon: number; parameters: boolean};
+    outputs: T[];
+  };
+  /** The same with dx added to `onto`, of x's shape. */
+  FusedLayerNormGradOnto: {
+    inputs: [onto: T, dy: T, stats: T, x: T, gamma: T];
     attrs: {epsilon: number; parameters: boolean};
     outputs: T[];
   };
@@ -175,8 +187,10 @@ export type FusedKernelName = keyof KernelContracts;
 export const fusedKernels = {
   FusedGroupNorm: true,
   FusedGroupNormGrad: true,
+  FusedGroupNormGradOnto: true,
   FusedLayerNorm: true,
   FusedLayerNormGrad: true,
+  FusedLayerNormGradOnto: true,
   ScaledDotProductAttention: true,
   ScaledDotProductAttentionGrad: true,
   TemporalAttention: true,

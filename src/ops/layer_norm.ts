@@ -2,7 +2,7 @@
 import * as tf from '../tf.ts';
 import {columnSum} from './column_sum.ts';
 import {fusedOp, hasKernel, runFused, together} from './fused.ts';
-import {needs} from './needed.ts';
+import {needs, takeGradientSoFar} from './needed.ts';
 
 /** x [..., C], gamma, beta [C]. */
 export function layerNorm<X extends tf.Tensor>(
@@ -32,7 +32,11 @@ const run = fusedOp<{epsilon: number}>({
     return together(() => {
       const parameters = needs(1, 2);
       if (hasKernel('FusedLayerNormGrad')) {
-        return runFused('FusedLayerNormGrad', [dy, stats!, x!, gamma!], {...attrs, parameters});
+        const onto = hasKernel('FusedLayerNormGradOnto') ? takeGradientSoFar() : undefined;
+        const of = [dy, stats!, x!, gamma!];
+        return onto
+          ? runFused('FusedLayerNormGradOnto', [onto, ...of], {...attrs, parameters})
+          : runFused('FusedLayerNormGrad', of, {...attrs, parameters});
       }
       const rows = tf.reshape(x!, [-1, x!.shape[x!.rank - 1]!]);
       const [mean, rstd] = tf.split(stats!, 2, 1) as [tf.Tensor, tf.Tensor];

@@ -54,7 +54,7 @@ napi_value initialise(napi_env env, napi_value exports) {
     startAllocator(state->device);
     Exports functions;
     for (const auto exporter : {exportStorage, exportUnary, exportBinary, exportReduce, exportShape, exportIndex, exportMatmul,
-                                exportConv, exportPool, exportNorm, exportImage, exportComplex, exportFused, exportOptimizer, exportRandom,
+                                exportConv, exportPool, exportNorm, exportImage, exportComplex, exportFused, exportFusedNorms, exportOptimizer, exportRandom,
                                 exportGraph}) {
       exporter(functions);
     }

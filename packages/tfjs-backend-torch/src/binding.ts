@@ -194,9 +194,10 @@ export interface Native extends Unary, Binary, Reduce {
     groups: number,
     silu: boolean,
     parameters: boolean,
+    onto: Maybe,
   ): Handle[];
   layerNorm(x: Handle, gamma: Handle, beta: Handle, epsilon: number): [y: Handle, stats: Handle];
-  layerNormGrad(dy: Handle, stats: Handle, x: Handle, gamma: Handle, parameters: boolean): Handle[];
+  layerNormGrad(dy: Handle, stats: Handle, x: Handle, gamma: Handle, parameters: boolean, onto: Maybe): Handle[];
   attention(q: Handle, k: Handle, v: Handle, mask: Maybe, heads: number, causal: boolean): [y: Handle, saved: Handle];
   attentionGrad(
     dy: Handle,

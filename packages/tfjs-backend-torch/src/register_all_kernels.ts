@@ -78,8 +78,10 @@ import fusedConv2D from './kernels/FusedConv2D.ts';
 import fusedDepthwiseConv2D from './kernels/FusedDepthwiseConv2D.ts';
 import fusedGroupNorm from './kernels/FusedGroupNorm.ts';
 import fusedGroupNormGrad from './kernels/FusedGroupNormGrad.ts';
+import fusedGroupNormGradOnto from './kernels/FusedGroupNormGradOnto.ts';
 import fusedLayerNorm from './kernels/FusedLayerNorm.ts';
 import fusedLayerNormGrad from './kernels/FusedLayerNormGrad.ts';
+import fusedLayerNormGradOnto from './kernels/FusedLayerNormGradOnto.ts';
 import fusedLinear from './kernels/FusedLinear.ts';
 import fusedLinearInputGrad from './kernels/FusedLinearInputGrad.ts';
 import fusedLinearKernelGrad from './kernels/FusedLinearKernelGrad.ts';
@@ -341,8 +343,10 @@ export const kernels: readonly KernelConfig[] = [
   zerosLike,
   fusedGroupNorm,
   fusedGroupNormGrad,
+  fusedGroupNormGradOnto,
   fusedLayerNorm,
   fusedLayerNormGrad,
+  fusedLayerNormGradOnto,
   scaledDotProductAttention,
   scaledDotProductAttentionGrad,
   temporalAttention,

@@ -285,7 +285,7 @@ struct GroupNormGradGroups {
   }
 };
 
-// dx = rstd (weight du - mean - xhat mean of products)
+// dx = rstd (weight du - mean - xhat mean of products), plus `onto` where given
 template <class X, class D, int V>
 struct GroupNormGradApply {
   GroupNormPlan plan;
@@ -294,6 +294,7 @@ struct GroupNormGradApply {
   const D* dy;
   const float* groupSums;
   bool silu;
+  const X* onto;
   X* dx;
 
   TFJS_DEVICE void operator()(const Thread& at) const {
@@ -322,6 +323,10 @@ struct GroupNormGradApply {
           const float xhat = (value[r][i] - channel[i].mean) * channel[i].rstd;
           const float du = beforeSilu(slope[r][i], xhat * channel[i].weight + channel[i].bias, silu);
           value[r][i] = channel[i].rstd * (channel[i].weight * du - mean[i] - xhat * product[i]);
+        }
+        if (onto) {
+          load<X, V>(onto + plan.offset(at, row + r * step, V), slope[r]);
+          TFJS_UNROLL for (int i = 0; i < V; i++) value[r][i] += slope[r][i];
         }
         store<X, V>(value[r], dx + plan.offset(at, row + r * step, V));
       }

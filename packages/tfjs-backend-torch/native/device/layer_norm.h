@@ -58,13 +58,14 @@ struct LayerNormForward {
   }
 };
 
-// dx = rstd (gamma dy - mean of it - xhat mean of it xhat)
+// dx = rstd (gamma dy - mean of it - xhat mean of it xhat), plus `onto` where given
 template <class X, class D, int V>
 struct LayerNormBackward {
   LayerNormPlan plan;
   const D* dy;
   const X* x;
   const float *gamma, *stats;
+  const X* onto;
   X* dx;
 
   TFJS_DEVICE void operator()(const Thread& at) const {
@@ -94,6 +95,10 @@ struct LayerNormBackward {
       load<float, V>(gamma + c, weight);
       TFJS_UNROLL for (int v = 0; v < V; v++)
         value[v] = rstd * (slope[v] * weight[v] - sum - (value[v] - mean) * rstd * product);
+      if (onto) {
+        load<X, V>(onto + from + c, slope);
+        TFJS_UNROLL for (int v = 0; v < V; v++) value[v] += slope[v];
+      }
       store<X, V>(value, dx + from + c);
     }
   }

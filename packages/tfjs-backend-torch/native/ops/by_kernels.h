@@ -13,7 +13,7 @@ Tensors groupNormByKernels(const Tensor& x, const Tensor& gamma, const Tensor& b
                            const MaybeTensor& shift, int64_t groups, double epsilon, bool silu);
 Tensors groupNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma,
                                const Tensor& beta, const MaybeTensor& scale, const MaybeTensor& shift, int64_t groups,
-                               bool silu, bool parameters);
+                               bool silu, bool parameters, const MaybeTensor& onto);
 // {y} and {dq, dk, dv}
 bool temporalAttentionByKernelsTakes(const Tensor& q, int64_t heads);
 Tensor temporalAttentionByKernels(const Tensor& q, const Tensor& k, const Tensor& v, int64_t heads, int64_t window);
@@ -27,7 +27,8 @@ Tensor gegluByKernels(const Tensor& x);
 Tensor gegluGradByKernels(const Tensor& dy, const Tensor& x);
 // {y, stats} and {dx, dgamma, dbeta}, or {dx} without `parameters`; empty where the shape is not taken
 Tensors layerNormByKernels(const Tensor& x, const Tensor& gamma, const Tensor& beta, double epsilon);
-Tensors layerNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma, bool parameters);
+Tensors layerNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma, bool parameters,
+                               const MaybeTensor& onto);
 // The gradients' norm. All tensors float32 but gradients, which may be bf16, and the variables' copies, which are bf16 or undefined.
 Tensor adamWByKernels(const Tensor& scalars, const Tensors& variables, const Tensors& copies, const Tensors& gradients,
                       const Tensors& m, const Tensors& v, const Tensors& ema, const std::vector<bool>& decay);

@@ -66,7 +66,7 @@ Tensors groupNormByKernels(const Tensor& x, const Tensor& gamma, const Tensor& b
 
 Tensors groupNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma,
                                const Tensor& beta, const MaybeTensor& scale, const MaybeTensor& shift, int64_t groups,
-                               bool silu, bool parameters) {
+                               bool silu, bool parameters, const MaybeTensor& onto) {
   const Norm norm = planNorm(x, groups, blocksForSums), last = planNorm(x, groups, blocksForResult);
   const GroupNormPlan& plan = norm.plan;
   if (norm.vector == 0 || !taken(dy)) return {};
@@ -100,7 +100,7 @@ Tensors groupNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tens
         launch(x.device(), "GroupNormGradGroups", GroupNormGradGroups{plan, in, data<float>(sums), data<float>(groupSums), floats(dgamma), floats(dbeta)},
                {plan.n * groups + (parameters ? (channels + 31) / 32 : 0), 32});
         launch(x.device(), named("GroupNormGradApply", {type, slopeType, v}),
-               GroupNormGradApply<X, D, V>{last.plan, in, data<X>(x), data<D>(dy), data<float>(groupSums), silu, data<X>(dx)}, last.rows(0));
+               GroupNormGradApply<X, D, V>{last.plan, in, data<X>(x), data<D>(dy), data<float>(groupSums), silu, onto ? data<X>(*onto) : nullptr, data<X>(dx)}, last.rows(0));
       });
     });
   });
@@ -149,7 +149,8 @@ Tensors layerNormByKernels(const Tensor& x, const Tensor& gamma, const Tensor& b
   return {y, stats};
 }
 
-Tensors layerNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma, bool parameters) {
+Tensors layerNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma, bool parameters,
+                               const MaybeTensor& onto) {
   const RowNorm norm = planRows(x);
   if (norm.vector == 0 || !taken(dy)) return {};
   const LayerNormPlan& plan = norm.plan;
@@ -164,7 +165,9 @@ Tensors layerNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tens
         constexpr int V = decltype(width)::value;
         const std::initializer_list<std::string> instance{type, slopeType, std::to_string(V)};
         launch(x.device(), named("LayerNormBackward", instance),
-               LayerNormBackward<X, D, V>{plan, data<D>(dy), data<X>(x), data<float>(gamma), data<float>(stats), data<X>(dx)}, norm.rows());
+               LayerNormBackward<X, D, V>{plan, data<D>(dy), data<X>(x), data<float>(gamma), data<float>(stats), onto ? data<X>(*onto) : nullptr,
+                                         data<X>(dx)},
+               norm.rows());
         if (!parameters) return;
         launch(x.device(), named("LayerNormColumns", instance),
                LayerNormColumns<X, D, V>{plan, data<D>(dy), data<X>(x), data<float>(stats), norm.chunks(), floats(partial)},

@@ -17,6 +17,7 @@ void exportNorm(Exports& exports);
 void exportImage(Exports& exports);
 void exportComplex(Exports& exports);
 void exportFused(Exports& exports);
+void exportFusedNorms(Exports& exports);
 void exportOptimizer(Exports& exports);
 void exportRandom(Exports& exports);
 void exportGraph(Exports& exports);

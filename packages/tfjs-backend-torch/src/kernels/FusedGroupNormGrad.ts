@@ -1,9 +1,10 @@
 // The gradient of FusedGroupNorm: dx, then dgamma and dbeta with `parameters`, then dscale and dshift where given.
 import type {TensorInfo} from '@tensorflow/tfjs-core';
+import type {TorchBackend} from '../torch_backend.ts';
 import type {GroupNormAttrs} from './FusedGroupNorm.ts';
 import {kernel} from './kernel.ts';
 
-type Inputs = [
+export type GroupNormGradInputs = [
   dy: TensorInfo,
   stats: TensorInfo,
   x: TensorInfo,
@@ -12,28 +13,37 @@ type Inputs = [
   scale?: TensorInfo,
   shift?: TensorInfo,
 ];
+export type GroupNormGradAttrs = GroupNormAttrs & {parameters: boolean};
 
-export default kernel<Inputs, GroupNormAttrs & {parameters: boolean}>(
-  'FusedGroupNormGrad',
-  ({inputs, attrs, backend}) => {
-    const [dy, stats, x, gamma, beta, scale, shift] = inputs;
-    const handles = backend.native.groupNormGrad(
-      backend.handle(dy),
-      backend.handle(stats),
-      backend.handle(x),
-      backend.handle(gamma),
-      backend.handle(beta),
-      backend.optionalHandle(scale),
-      backend.optionalHandle(shift),
-      attrs.groups,
-      attrs.silu,
-      attrs.parameters,
-    );
-    const shapes = [
-      x.shape,
-      ...(attrs.parameters ? [gamma.shape, beta.shape] : []),
-      ...(scale ? [scale.shape, scale.shape] : []),
-    ];
-    return handles.map((handle, i) => backend.output(handle, shapes[i]!.slice(), 'float32'));
-  },
+/** `onto`: what is added to dx. */
+export function groupNormGrad(
+  backend: TorchBackend,
+  inputs: GroupNormGradInputs,
+  attrs: GroupNormGradAttrs,
+  onto?: TensorInfo,
+): TensorInfo[] {
+  const [dy, stats, x, gamma, beta, scale, shift] = inputs;
+  const handles = backend.native.groupNormGrad(
+    backend.handle(dy),
+    backend.handle(stats),
+    backend.handle(x),
+    backend.handle(gamma),
+    backend.handle(beta),
+    backend.optionalHandle(scale),
+    backend.optionalHandle(shift),
+    attrs.groups,
+    attrs.silu,
+    attrs.parameters,
+    backend.optionalHandle(onto),
+  );
+  const shapes = [
+    x.shape,
+    ...(attrs.parameters ? [gamma.shape, beta.shape] : []),
+    ...(scale ? [scale.shape, scale.shape] : []),
+  ];
+  return handles.map((handle, i) => backend.output(handle, shapes[i]!.slice(), 'float32'));
+}
+
+export default kernel<GroupNormGradInputs, GroupNormGradAttrs>('FusedGroupNormGrad', ({inputs, attrs, backend}) =>
+  groupNormGrad(backend, inputs, attrs),
 );
