@@ -53,6 +53,7 @@ export const fusedGradients = {
   BiasTimestepAddGrad: inputs => [float([inputs[0]!.shape[0] ?? 1, channels(inputs[0]!)])],
   FusedLinear: inputs => [float([...inputs[0]!.shape.slice(0, -1), channels(inputs[1]!)])],
   FusedLinearInputGrad: inputs => [float([...inputs[0]!.shape.slice(0, -1), inputs[1]!.shape[0] ?? 1])],
+  FusedLinearInputGradOnto: inputs => [like(inputs[0])],
   FusedLinearKernelGrad: inputs => [float([channels(inputs[0]!), channels(inputs[1]!)])],
   FrozenStorage: inputs => [like(inputs[0])],
   ColumnSum: inputs => [float([channels(inputs[0]!)])],

@@ -146,6 +146,8 @@ export interface KernelContracts {
   FusedLinear: {inputs: [x: T, kernel: T, bias?: T]; attrs: Record<string, never>; outputs: [y: T]};
   /** dy [..., out] kernel^T -> dx [..., in]. */
   FusedLinearInputGrad: {inputs: [dy: T, kernel: T]; attrs: Record<string, never>; outputs: [dx: T]};
+  /** The same added to `onto`, of dx's shape, which the caller gives up: the sum may be in its place. */
+  FusedLinearInputGradOnto: {inputs: [onto: T, dy: T, kernel: T]; attrs: Record<string, never>; outputs: [dx: T]};
   /** x^T dy over all rows -> dkernel [in, out]. */
   FusedLinearKernelGrad: {inputs: [x: T, dy: T]; attrs: Record<string, never>; outputs: [dkernel: T]};
   /** x, a matrix or a filter, as products or convolutions read it: rounded to bf16 under that policy, and in their layout. */
@@ -207,6 +209,7 @@ export const fusedKernels = {
   BiasTimestepAddGrad: true,
   FusedLinear: true,
   FusedLinearInputGrad: true,
+  FusedLinearInputGradOnto: true,
   FusedLinearKernelGrad: true,
   FrozenStorage: true,
   ColumnSum: true,

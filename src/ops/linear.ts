@@ -3,6 +3,7 @@
 import * as tf from '../tf.ts';
 import {columnSum} from './column_sum.ts';
 import {bilinearOp, hasKernel, runFused} from './fused.ts';
+import {takeGradientSoFar} from './needed.ts';
 
 /** x [..., in], kernel [in, out], bias [out] -> [..., out]. */
 export function linear(x: tf.Tensor, kernel: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
@@ -20,7 +21,12 @@ const inOne = bilinearOp<Record<string, never>>({
   name: 'linear',
   plain: inputs => runFused('FusedLinear', inputs, {}),
   gradient: ({dy, inputs: [x, kernel]}) => [
-    () => runFused('FusedLinearInputGrad', [dy, kernel!], {})[0]!,
+    () => {
+      const onto = hasKernel('FusedLinearInputGradOnto') ? takeGradientSoFar() : undefined;
+      return onto
+        ? runFused('FusedLinearInputGradOnto', [onto, dy, kernel!], {})[0]!
+        : runFused('FusedLinearInputGrad', [dy, kernel!], {})[0]!;
+    },
     () => runFused('FusedLinearKernelGrad', [x!, dy], {})[0]!,
     () => columnSum(dy),
   ],

@@ -1,4 +1,5 @@
-// Where a norm's input is a residual's too, the norm's gradient is added to the residual's in the kernel's own pass.
+// Where a tensor goes several ways, the last gradients are added to those before in the kernel's own pass: a norm's to that of the
+// residual around it, linear layers' of one input to each other's.
 import {afterAll, describe, expect, test} from 'vitest';
 import {native} from '../../packages/tfjs-backend-torch/src/binding.ts';
 import {isBuilt} from '../../packages/tfjs-backend-torch/src/built.ts';
@@ -65,4 +66,37 @@ describe.skipIf(!isBuilt()).each(['fp32', 'bf16'] as const)('in %s', precision =
       expect(tf.memory().numTensors).toBe(before);
     });
   }
+
+  test.each([
+    ['nobody else holds the sum: in its place', false],
+    ['another tensor has the same storage: apart', true],
+  ])('linear layers of one input; %s', async (_, shared) => {
+    await openEngine('torch', {precision});
+    const before = tf.memory().numTensors;
+    const matrices = [1, 2, 3].map(step => values([32, 32], step));
+    const start = values([24, 32], 0);
+    const variable = tf.variable(start);
+    const loss = () => {
+      const x = tf.mul(variable, 2);
+      const [q, k, v] = matrices.map(matrix => ops.linear(x, matrix)) as [tf.Tensor, tf.Tensor, tf.Tensor];
+      // Of a sum over samples alone the gradient of the first side is dy itself, in the same storage.
+      const y = shared ? ops.addPerSample(x, tf.mul(variable, 3) as tf.Tensor2D) : tf.zerosLike(x);
+      return tf.mean(tf.square(tf.add(y, tf.add(q, tf.mul(k, tf.square(v)))))) as tf.Scalar;
+    };
+    let difference = Number.NaN;
+    const {kernelNames} = await tf.profile(() => {
+      const {value, grads} = valueAndGrads(loss, [variable]);
+      const wanted = tf.variableGrads(loss, [variable]);
+      const other = wanted.grads[variable.name]!;
+      difference = tf.tidy(
+        () => tf.div(tf.max(tf.abs(tf.sub(grads[0]!, other))), tf.max(tf.abs(other))).dataSync()[0]!,
+      );
+      tf.dispose([value, grads, wanted.value, wanted.grads]);
+      return value;
+    });
+    expect(kernelNames).toContain('FusedLinearInputGradOnto');
+    expect(difference).toBeLessThan(precision === 'bf16' ? 2e-2 : 1e-6);
+    tf.dispose([...matrices, start, variable]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
 });

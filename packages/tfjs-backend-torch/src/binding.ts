@@ -113,6 +113,7 @@ export interface Native extends Unary, Binary, Reduce {
   fusedMatmul(a: Handle, b: Handle, transposeA: boolean, transposeB: boolean, bias: Maybe, ...rest: Epilogue): Handle;
   linear(x: Handle, kernel: Handle, bias: Maybe): Handle;
   linearInputGrad(dy: Handle, kernel: Handle): Handle;
+  linearInputGradOnto(onto: Handle, dy: Handle, kernel: Handle): boolean;
   linearKernelGrad(x: Handle, dy: Handle): Handle;
   einsum(equation: string, operands: readonly Handle[]): Handle;
   // conv.cc

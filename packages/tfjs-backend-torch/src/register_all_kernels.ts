@@ -84,6 +84,7 @@ import fusedLayerNormGrad from './kernels/FusedLayerNormGrad.ts';
 import fusedLayerNormGradOnto from './kernels/FusedLayerNormGradOnto.ts';
 import fusedLinear from './kernels/FusedLinear.ts';
 import fusedLinearInputGrad from './kernels/FusedLinearInputGrad.ts';
+import fusedLinearInputGradOnto from './kernels/FusedLinearInputGradOnto.ts';
 import fusedLinearKernelGrad from './kernels/FusedLinearKernelGrad.ts';
 import gatherNd from './kernels/GatherNd.ts';
 import gatherV2 from './kernels/GatherV2.ts';
@@ -364,6 +365,7 @@ export const kernels: readonly KernelConfig[] = [
   biasTimestepAddGrad,
   fusedLinear,
   fusedLinearInputGrad,
+  fusedLinearInputGradOnto,
   fusedLinearKernelGrad,
   columnSum,
   framesToPixels,

@@ -54,9 +54,19 @@ Tensor linear(const Tensor& x, const Tensor& kernel, const MaybeTensor& bias) {
   return inShapeOf(x, at::addmm(prepared(*bias, a.scalar_type(), at::MemoryFormat::Contiguous), a, b));
 }
 Tensor linearInputGrad(const Tensor& dy, const Tensor& kernel) {
-  const Tensor a = rowsOf(forMatmul(dy)), b = forProduct(kernel);
+  const Tensor a = rowsOf(forMatmul(dy)), b = prepared(kernel, typeForMatmul(kernel), at::MemoryFormat::Contiguous);
   const SmallProduct threads(a.size(0), b.size(0), b.size(1));
   return inShapeOf(dy, at::mm(a, b.t()));
+}
+// Adds the same to `onto` where it lies, in the product's own pass. Says whether it did: types may differ.
+bool linearInputGradOnto(const Tensor& given, const Tensor& dy, const Tensor& kernel) {
+  const Tensor a = rowsOf(forMatmul(dy)), b = prepared(kernel, typeForMatmul(kernel), at::MemoryFormat::Contiguous);
+  if (given.scalar_type() != a.scalar_type()) return false;
+  const SmallProduct threads(a.size(0), b.size(0), b.size(1));
+  forgetCopies(given);
+  Tensor onto = given.view({a.size(0), b.size(0)});
+  onto.addmm_(a, b.t());
+  return true;
 }
 Tensor linearKernelGrad(const Tensor& x, const Tensor& dy) {
   const Tensor a = rowsOf(convertedOnce(x, typeForMatmul(x))), b = rowsOf(forMatmul(dy));
@@ -80,6 +90,7 @@ void exportMatmul(Exports& exports) {
       bind<fusedMatmul>("fusedMatmul"),
       bind<linear>("linear"),
       bind<linearInputGrad>("linearInputGrad"),
+      bind<linearInputGradOnto>("linearInputGradOnto"),
       bind<linearKernelGrad>("linearKernelGrad"),
       bind<frozenMatrix>("frozenMatrix"),
       bind<einsum>("einsum"),
