@@ -4,6 +4,7 @@
 #include <c10/util/Exception.h>
 
 #ifdef TFJS_TORCH_CUDA
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -84,10 +85,21 @@ void check(CUresult result, const std::string& what) {
   TORCH_CHECK(result == CUDA_SUCCESS, what, ": ", text);
 }
 
+// A kernel's name in the machine code, and so in a profile: its type, with _ for what no name may hold.
+std::string entryOf(const std::string& type) {
+  std::string name;
+  for (const char c : type) {
+    if (std::isalnum(static_cast<unsigned char>(c))) name += c;
+    else if (!name.empty() && name.back() != '_') name += '_';
+  }
+  while (!name.empty() && name.back() == '_') name.pop_back();
+  return "tfjs_" + name;
+}
+
 std::string programOf(const std::string& type, int threads) {
   std::ostringstream text;
   for (const Source& source : sources) text << "#include \"" << source.name << "\"\n";
-  text << "using namespace tfjs_torch;\nextern \"C\" __global__ void __launch_bounds__(" << threads << ") entry(const " << type << " kernel) {\n"
+  text << "using namespace tfjs_torch;\nextern \"C\" __global__ void __launch_bounds__(" << threads << ") " << entryOf(type) << "(const " << type << " kernel) {\n"
        << "  extern __shared__ __align__(16) char memory[];\n"
        << "  Thread at;\n  at.shared = reinterpret_cast<float*>(memory);\n  kernel(at);\n}\n";
   return text.str();
@@ -176,7 +188,7 @@ CUfunction functionOf(const std::string& type, int threads) {
     if (!path.empty()) writeFile(path, code);
   }
   CUfunction function;
-  check(lib.cuModuleGetFunction(&function, module, "entry"), "finding " + type);
+  check(lib.cuModuleGetFunction(&function, module, entryOf(type).c_str()), "finding " + type);
   return function;
 }
 
