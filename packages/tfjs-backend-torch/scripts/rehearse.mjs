@@ -6,7 +6,7 @@
 // --verbose: errors and violations with a backtrace.
 import {execFileSync, spawnSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
-import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {delimiter, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
@@ -36,6 +36,7 @@ if (values.summary) {
 function run() {
   if (values.python) process.env.PATH = dirname(values.python) + delimiter + process.env.PATH;
   const library = build();
+  if (values.trace) rmSync(values.trace, {force: true}); // a program without CUDA writes none
   const {status, signal, error} = spawnSync(program[0], program.slice(1), {
     stdio: 'inherit',
     env: {
