@@ -4,7 +4,7 @@
 import {describe, expect, test} from 'vitest';
 import {native} from '../../packages/tfjs-backend-torch/src/binding.ts';
 import {isBuilt} from '../../packages/tfjs-backend-torch/src/built.ts';
-import {engineStats} from '../../packages/tfjs-backend-torch/src/index.ts';
+import {engineStats, TorchBackend} from '../../packages/tfjs-backend-torch/src/index.ts';
 import {openEngine} from '../../src/engine/index.ts';
 import {adamWStep, conv2d, linear, overwrite} from '../../src/ops/index.ts';
 import {normals} from '../../src/random/index.ts';
@@ -41,6 +41,11 @@ async function pretendingGpu(run: (addon: ReturnType<typeof native>) => void | P
     addon.emulateKernels(false);
     await openEngine('torch');
   }
+}
+function torchBackend(): TorchBackend {
+  const backend = tf.backend();
+  if (!(backend instanceof TorchBackend)) throw new Error('These tests run on the torch backend.');
+  return backend;
 }
 function recorded(addon: ReturnType<typeof native>, what: () => void): number {
   addon.graphBegin();
@@ -193,6 +198,42 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
       expect(sums[9]! / first!).toBeCloseTo(2, 2);
       addon.graphRelease(step);
       tf.dispose([a, b, x]);
+    });
+  });
+
+  pretended("what a graph gives and is given leaves no copy that outlives the graph's next replay", async () => {
+    await pretendingGpu(addon => {
+      const x = inBf16(tf.eye(4));
+      const [input, constant] = [matrix(0.2), matrix(0.3)];
+      const made: tf.Tensor2D[] = [];
+      const step = recorded(addon, () => {
+        // The second is of the input's own storage, the third under another shape than its kernel gave it.
+        const given = () => [tf.mul(input, 2), input.clone(), tf.reshape(tf.add(tf.reshape(input, [16]), 1), [4, 4])];
+        made.push(...(tf.tidy(() => given().map(y => tf.keep(y))) as tf.Tensor2D[]));
+        tf.tidy(() => void tf.matMul(x, tf.reshape(constant, [4, 4])));
+      });
+      const read = () => tf.tidy(() => void [...made, constant].map(y => tf.matMul(x, y)));
+      const replay = () => {
+        // As captured steps write their inputs; a variable would be moved away from what shares its storage.
+        tf.tidy(() => torchBackend().overwrite(input, tf.fill([4, 4], 0.4)));
+        addon.graphReplay(step);
+      };
+      replay();
+      // The constant's first use was in the graph.
+      expect(copiesOf(() => [read(), read(), read()])).toBe(2 * 3 + 1);
+      for (let i = 0; i < 2; i++) {
+        replay();
+        expect(copiesOf(read)).toBe(3);
+        expect(copiesOf(read)).toBe(0);
+      }
+      // Another graph reads copies made of it, where they lie.
+      let other = 0;
+      expect(copiesOf(() => (other = recorded(addon, read)))).toBe(0);
+      expect(copiesOf(() => addon.graphReplay(other))).toBe(0);
+      expect(copiesOf(() => [replay(), addon.graphReplay(other)])).toBe(3);
+      expect(copiesOf(read)).toBe(0);
+      for (const graph of [step, other]) addon.graphRelease(graph);
+      tf.dispose([x, input, constant, made]);
     });
   });
 

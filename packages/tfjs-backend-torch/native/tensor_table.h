@@ -16,6 +16,8 @@ class TensorTable {
   void release(uint32_t handle);
   void replace(uint32_t handle, at::Tensor tensor);
   uint32_t live() const { return live_; }
+  // In no order; those released are undefined.
+  const std::vector<at::Tensor>& slots() const { return slots_; }
 
  private:
   std::vector<at::Tensor> slots_;

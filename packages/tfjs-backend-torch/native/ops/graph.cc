@@ -5,6 +5,7 @@
 #include "prepared.h"
 
 #include <map>
+#include <unordered_map>
 
 #include "../device/launch.h"
 
@@ -99,8 +100,19 @@ class DeviceGraph {
 
 #endif
 
+// Of all tensors that JavaScript holds. An address is not used again while its storage is held weakly.
+using Storages = std::unordered_map<const c10::StorageImpl*, c10::weak_intrusive_ptr<c10::StorageImpl>>;
+Storages storagesOf(const TensorTable& table) {
+  Storages storages;
+  for (const Tensor& x : table.slots()) {
+    if (x.defined() && x.has_storage()) storages.emplace(x.storage().unsafeGetStorageImpl(), x.storage().getWeakStorageImpl());
+  }
+  return storages;
+}
+
 struct Graph {
   DeviceGraph device;
+  Storages before;  // while recording
   Written written;
 };
 struct Graphs {
@@ -124,14 +136,21 @@ void graphBegin(Call& call) {
   TORCH_CHECK(!graphs().recording, "a graph is being recorded already");
   renewGraphCopies();
   auto graph = std::make_unique<Graph>();
+  graph->before = storagesOf(call.state.table);
   if (!pretended) graph->device.begin();
   graphs().recording = std::move(graph);
   beginGraphCopies();
 }
-double graphEnd(Call&) {
+double graphEnd(Call& call) {
   TORCH_CHECK(graphs().recording, "no graph is being recorded");
-  graphs().recording->written = endGraphCopies();
-  graphs().recording->device.end();
+  Graph& graph = *graphs().recording;
+  graph.written = endGraphCopies();
+  // What it gives is written by each replay, though by no operation in place.
+  for (const auto& [storage, held] : storagesOf(call.state.table)) {
+    if (!graph.before.count(storage)) graph.written.push_back({storage, {}});
+  }
+  graph.before.clear();
+  graph.device.end();
   const int64_t number = graphs().next++;
   graphs().recorded[number] = std::move(graphs().recording);
   return static_cast<double>(number);

@@ -23,8 +23,8 @@ at::Tensor copyToWriteWith(const at::Tensor& x);
 void releaseCopies(const at::Tensor& x);
 
 // What is recorded as a graph reads the copies that are there, which are of weights that were not written lately, and makes the others
-// in its own memory, so that each replay makes them of the weights as they are. Ends with the storages that the graph writes, in order,
-// each with the copy that it writes as well. Copies that are not of weights as they are must have been renewed before.
+// in its own memory, so that each replay makes them of the weights as they are. Ends with the storages that the graph writes in place, in
+// order, each with the copy that it writes as well. Copies that are not of weights as they are must have been renewed before.
 struct WrittenStorage {
   const c10::StorageImpl* storage;
   at::Tensor copy;  // undefined where it writes none
