@@ -69,8 +69,21 @@ export class Conv2d extends Block<Conv2dOptions> {
   }
 
   forward(x: tf.Tensor4D): tf.Tensor4D {
+    return this.convolve(x, this.biasVector);
+  }
+
+  /** The same without the bias, for a caller that adds `biasVector` together with something else. */
+  unbiased(x: tf.Tensor4D): tf.Tensor4D {
+    return this.convolve(x, undefined);
+  }
+
+  /** [outputs]; undefined where the convolution has none. */
+  get biasVector(): tf.Tensor1D | undefined {
+    return this.bias?.value as tf.Tensor1D | undefined;
+  }
+
+  private convolve(x: tf.Tensor4D, bias: tf.Tensor1D | undefined): tf.Tensor4D {
     const {kernel, stride = 1, pad = kernel >> 1, inputs, outputs} = this.options;
-    const bias = this.bias?.value as tf.Tensor1D | undefined;
     // A 1x1 convolution is a matrix product: no window to gather.
     if (kernel === 1 && stride === 1 && pad === 0)
       return linear(x, tf.reshape(this.kernel.value, [inputs, outputs]), bias) as tf.Tensor4D;
@@ -118,7 +131,17 @@ export class TemporalConv extends Block<TemporalConvOptions> {
   }
 
   forward(x: tf.Tensor5D): tf.Tensor5D {
-    return temporalConv(x, this.kernel.value as tf.Tensor5D, this.bias.value as tf.Tensor1D);
+    return temporalConv(x, this.kernel.value as tf.Tensor5D, this.biasVector);
+  }
+
+  /** The same without the bias, for a caller that adds `biasVector` together with something else. */
+  unbiased(x: tf.Tensor5D): tf.Tensor5D {
+    return temporalConv(x, this.kernel.value as tf.Tensor5D);
+  }
+
+  /** [outputs] */
+  get biasVector(): tf.Tensor1D {
+    return this.bias.value as tf.Tensor1D;
   }
 
   override call(inputs: tf.Tensor | tf.Tensor[]): tf.Tensor {

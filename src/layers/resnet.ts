@@ -42,11 +42,12 @@ export class ResnetBlock extends Block<ResnetBlockOptions> {
    */
   forward(x: tf.Tensor4D, embedding?: tf.Tensor2D): tf.Tensor4D {
     return tf.tidy(() => {
-      let h = this.conv1.forward(this.norm1.forward(x, {silu: true}));
+      let h = this.norm1.forward(x, {silu: true});
       if (this.embedding) {
         if (!embedding) throw new Error('This residual block needs a timestep embedding.');
-        h = addPerGroup(h, this.embedding.forward(embedding));
-      }
+        // One pass over the maps for the bias and the embedding.
+        h = addPerGroup(this.conv1.unbiased(h), this.embedding.forward(embedding), this.conv1.biasVector);
+      } else h = this.conv1.forward(h);
       h = this.conv2.forward(this.norm2.forward(h, {silu: true}));
       return tf.add(this.shortcut ? this.shortcut.forward(x) : x, h);
     });
@@ -68,13 +69,13 @@ export class ResnetBlock extends Block<ResnetBlockOptions> {
   }
 }
 
-/** Adds row b of [B,C] to the N/B maps of x [N,H,W,C] that belong to it: a reshape, no repeated rows. */
-export function addPerGroup(x: tf.Tensor4D, rows: tf.Tensor2D): tf.Tensor4D {
+/** Adds row b of [B,C], and `bias` [C], to the N/B maps of x [N,H,W,C] that belong to it: a reshape, no repeated rows. */
+export function addPerGroup(x: tf.Tensor4D, rows: tf.Tensor2D, bias?: tf.Tensor1D): tf.Tensor4D {
   const [n, h, w, c] = x.shape;
   const [b] = rows.shape;
-  if (b === n) return addPerSample(x, rows);
+  if (b === n) return addPerSample(x, rows, bias);
   if (n % b !== 0) throw new Error(`${b} embeddings do not divide ${n} images.`);
-  return tf.reshape(addPerSample(tf.reshape(x, [b, (n / b) * h, w, c]), rows), x.shape);
+  return tf.reshape(addPerSample(tf.reshape(x, [b, (n / b) * h, w, c]), rows, bias), x.shape);
 }
 
 tf.serialization.registerClass(ResnetBlock);

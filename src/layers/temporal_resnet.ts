@@ -51,13 +51,15 @@ export class TemporalResBlock extends Block<TemporalResBlockOptions> {
   /** x [B,T,H,W,C]; `embedding` [B,width] (or one a frame, [B*T,width]) after its SiLU; `context` [B,T,H,W,contextChannels]. */
   forward(x: tf.Tensor5D, embedding?: tf.Tensor2D, context?: tf.Tensor5D): tf.Tensor5D {
     return tf.tidy(() => {
-      let h = this.conv1.forward(this.norm1.forward(x, {silu: true}));
+      let h = this.norm1.forward(x, {silu: true});
       if (this.embedding) {
         if (!embedding) throw new Error('This temporal block needs a timestep embedding.');
+        // One pass over the maps for the bias and the embedding.
+        h = this.conv1.unbiased(h);
         const [b, t, height, width, c] = h.shape;
         const maps: tf.Tensor4D = tf.reshape(h, [b * t, height, width, c]);
-        h = tf.reshape(addPerGroup(maps, this.embedding.forward(embedding)), h.shape);
-      }
+        h = tf.reshape(addPerGroup(maps, this.embedding.forward(embedding), this.conv1.biasVector), h.shape);
+      } else h = this.conv1.forward(h);
       if (this.context && context) h = tf.add(h, this.context.forward(context));
       return tf.add(x, this.conv2.forward(this.norm2.forward(h, {silu: true})));
     });
