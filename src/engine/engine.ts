@@ -20,8 +20,11 @@ export interface OpenedBackend {
   /** Build, CPU type, threads: what results can depend on. */
   describe: Record<string, string | number>;
   precision?: Precision;
-  /** Gradients compute cheap outputs again instead of holding them: a GPU's memory runs out before its bandwidth does. */
-  recompute?: boolean;
+  /**
+   * Gradients compute cheap outputs of so many elements or more again instead of holding them: a GPU's memory runs out before its
+   * bandwidth does.
+   */
+  recomputeFrom?: number;
   /**
    * `step`, such as a whole training step, as one unit of work: torch on CUDA records it once as a graph and replays it with
    * one call, other devices run it. It is a function of its input tensors and writes in place what it trains (adamWStep with

@@ -47,15 +47,15 @@ export async function openEngine(
 }
 
 function engineOf(name: EngineName, opened: OpenedBackend, passedOver: Engine['passedOver']): Engine {
-  const {device, threads, precision = 'fp32', recompute = false, describe} = opened;
+  const {device, threads, precision = 'fp32', recomputeFrom = Number.POSITIVE_INFINITY, describe} = opened;
   return {
     name,
     device,
     precision,
     threads,
     passedOver,
-    recompute,
-    valueAndGrads: (loss, variables) => valueAndGrads(loss, variables, {recompute}),
+    recomputeFrom,
+    valueAndGrads: (loss, variables) => valueAndGrads(loss, variables, {recomputeFrom}),
     capture: opened.capture ?? runEachTime,
     giveBack: opened.giveBack ?? (() => undefined),
     memory: () => ({tensors: tf.memory().numTensors, bytes: tf.memory().numBytes}),

@@ -46,7 +46,8 @@ export async function openTorch(precision: Precision): Promise<OpenedBackend> {
       device: String(device),
       threads: Number(threads),
       precision: used,
-      recompute: String(device).startsWith('cuda'),
+      // Smaller ones are not worth a launch.
+      recomputeFrom: String(device).startsWith('cuda') ? 2 ** 20 : Number.POSITIVE_INFINITY,
       describe: {...host(), ...rest, libtorch: build.version, device: String(device), threads: Number(threads)},
       ...(capture ? {capture} : {}),
       giveBack: bytes => {

@@ -9,20 +9,23 @@ import {type EngineInternals, engineInternals, type TapeNode} from '../ops/tfjs_
 import * as tf from '../tf.ts';
 
 export interface ValueAndGradsOptions {
-  /** Cheap outputs (of the operations of src/ops that say so, by fused kernels) are computed again: less memory, some time. */
-  recompute?: boolean;
+  /**
+   * Cheap outputs (of the operations of src/ops that say so, by fused kernels) of so many elements or more are computed again: less
+   * memory, some time. Absent: none.
+   */
+  recomputeFrom?: number;
 }
 
 export function valueAndGrads(
   loss: () => tf.Scalar,
   variables: tf.Variable[],
-  {recompute = false}: ValueAndGradsOptions = {},
+  {recomputeFrom}: ValueAndGradsOptions = {},
 ): {value: tf.Scalar; grads: tf.Tensor[]} {
   const engine = engineInternals();
   if (engine.state.gradientDepth > 0) throw new Error('valueAndGrads cannot be nested in another gradient.');
   try {
     const tracked = new Set<number>(variables.map(variable => variable.id));
-    const recomputed = recompute ? recomputation(shared, engine) : undefined;
+    const recomputed = recomputeFrom === undefined ? undefined : recomputation(engine, shared, recomputeFrom);
     const value = record(engine, tracked, loss, recomputed);
     const tape = engine.state.activeTape ?? [];
     return tf.tidy(() => ({value, grads: backpropagate(tape, tracked, value, variables, recomputed)}));

@@ -25,10 +25,11 @@ export interface Recomputation {
   release(node: TapeNode): void;
 }
 
-/** `shared`: x's data under a tensor of its own. */
+/** `shared`: x's data under a tensor of its own. `least`: elements of what is worth computing again. */
 export function recomputation(
-  shared: (engine: EngineInternals, x: tf.TensorInfo) => tf.Tensor,
   engine: EngineInternals,
+  shared: (engine: EngineInternals, x: tf.TensorInfo) => tf.Tensor,
+  least: number,
 ): Recomputation {
   const byData = new Map<object, Origin>();
   const byNode = new Map<TapeNode, Origin>();
@@ -52,7 +53,7 @@ export function recomputation(
   };
   return {
     note(node, attrs) {
-      if (!cheapKernels.has(node.kernelName)) return;
+      if (!cheapKernels.has(node.kernelName) || node.outputs[0]!.size < least) return;
       const origin = {node, attrs: attrs as Origin['attrs']};
       byData.set(node.outputs[0]!.dataId, origin);
       byNode.set(node, origin);
