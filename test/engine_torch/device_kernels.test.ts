@@ -5,6 +5,7 @@ import {native} from '../../packages/tfjs-backend-torch/src/binding.ts';
 import {isBuilt} from '../../packages/tfjs-backend-torch/src/built.ts';
 import {engineStats} from '../../packages/tfjs-backend-torch/src/index.ts';
 import {openEngine} from '../../src/engine/index.ts';
+import {columnSum, sampleSum} from '../../src/ops/column_sum.ts';
 import * as ops from '../../src/ops/index.ts';
 import {normals} from '../../src/random/index.ts';
 import * as tf from '../../src/tf.ts';
@@ -197,6 +198,42 @@ describe.skipIf(!isBuilt())("the GPU's kernels on the CPU", () => {
       for (const [i, values] of emulated(step).entries())
         expect(difference(values, expected[i]!), `result ${i}`).toBeLessThan(1e-6);
     });
+  });
+
+  // Whole numbers, whose sums are exact in any order.
+  test.for(['fp32', 'bf16'] as const)('%s: sums over rows, of few rows and of many chunks', async precision => {
+    await openEngine('torch', {precision});
+    // One row; one channel a thread and few rows; uneven chunks; two, four and eight channels; several groups of lanes, the last not full.
+    const shapes = [
+      [1, 1, 8],
+      [3, 2, 5],
+      [1, 40_001, 3],
+      [2, 1031, 6],
+      [1, 3000, 20],
+      [32, 70, 32],
+      [2, 77, 1032],
+      [1, 9, 1064],
+    ] as const;
+    for (const [n, rows, channels] of shapes) {
+      const values = Float32Array.from({length: n * rows * channels}, (_, i) => ((i * 7919) % 31) - 11);
+      const sums = (count: number) => {
+        const result = new Float32Array(count * channels);
+        const each = (n / count) * rows * channels;
+        for (let i = 0; i < values.length; i++) result[Math.floor(i / each) * channels + (i % channels)]! += values[i]!;
+        return result;
+      };
+      const [all, each] = emulated(() =>
+        tf.tidy(() => {
+          const given = tf.tensor3d(values, [n, rows, channels]);
+          // A product gives bf16 where that is the precision.
+          const x = tf.reshape(tf.matMul(tf.reshape(given, [-1, channels]), tf.eye(channels)), given.shape);
+          return [columnSum(x), sampleSum(x)].map(y => Float32Array.from(y.dataSync()));
+        }),
+      );
+      expect(all, `[${n}, ${rows}, ${channels}]`).toEqual(sums(1));
+      expect(each, `[${n}, ${rows}, ${channels}] for each`).toEqual(sums(n));
+    }
+    await openEngine('torch');
   });
 
   test('AdamW writes the bf16 copies of its variables as they are rounded alone, of many variables and of some', async () => {

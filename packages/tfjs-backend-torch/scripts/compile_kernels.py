@@ -23,14 +23,16 @@ for builtins in glob.glob(os.path.join(os.path.dirname(path), "libnvrtc-builtins
     ctypes.CDLL(builtins, mode=ctypes.RTLD_GLOBAL)
 nvrtc = ctypes.CDLL(path)
 folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "native", "device")
-names = ["portable.h", "thread.h", "philox.h", "group_norm.h", "layer_norm.h", "temporal_attention.h", "geglu.h", "alpha_mix.h", "adamw.h"]
+names = ["portable.h", "thread.h", "philox.h", "group_norm.h", "layer_norm.h", "column_sum.h",
+         "temporal_attention.h", "geglu.h", "alpha_mix.h", "adamw.h"]
 texts = [open(os.path.join(folder, name)).read() for name in names]
 
 kernels = {"PhiloxNormals": 256, "AdamWSquares": 256, "AdamWNorm": 256, "AdamWUpdate": 256, "GroupNormGradSums": 256,
-           "GroupNormGradGroups": 32, "AlphaMixFactorGrad": 256}
+           "GroupNormGradGroups": 32, "AlphaMixFactorGrad": 256, "ColumnTotals": 256}
 for x, vectors in (("float", (4, 2, 1)), ("Bf16", (8, 4, 2, 1))):
     kernels["GroupNormStats<%s>" % x] = 32
     for v in vectors:
+        kernels["ColumnSums<%s,%d>" % (x, v)] = 256
         for threads in (256, 640, 768):  # the last two: many channels
             kernels["GroupNormPartial<%s,%d>" % (x, v), threads] = threads
             kernels["GroupNormApply<%s,%d>" % (x, v), threads] = threads

@@ -5,6 +5,7 @@
 #ifdef __CUDACC_RTC__
 #define TFJS_DEVICE __device__ __forceinline__
 #define TFJS_UNROLL _Pragma("unroll")
+#define TFJS_UNROLL_4 _Pragma("unroll 4")
 #define TFJS_KEEP_LOOP _Pragma("unroll 1")
 using int32_t = int;
 using uint16_t = unsigned short;
@@ -16,6 +17,7 @@ using uint64_t = unsigned long long;
 #include <cstdint>
 #define TFJS_DEVICE inline
 #define TFJS_UNROLL
+#define TFJS_UNROLL_4
 #define TFJS_KEEP_LOOP
 #endif
 

@@ -29,6 +29,10 @@ Tensor gegluGradByKernels(const Tensor& dy, const Tensor& x);
 Tensors layerNormByKernels(const Tensor& x, const Tensor& gamma, const Tensor& beta, double epsilon);
 Tensors layerNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma, bool parameters,
                                const MaybeTensor& onto);
+// x [n, rows, channels] -> [n, channels], float32; undefined where the type is not taken
+Tensor columnSumsByKernels(const Tensor& x);
+// Adds up partial [n, chunks, channels], float32, in one launch: into y [n, channels], or of two the second into `second`.
+void columnTotals(const Tensor& partial, float* y, float* second = nullptr);
 // The gradients' norm. All tensors float32 but gradients, which may be bf16, and the variables' copies, which are bf16 or undefined.
 Tensor adamWByKernels(const Tensor& scalars, const Tensors& variables, const Tensors& copies, const Tensors& gradients,
                       const Tensors& m, const Tensors& v, const Tensors& ema, const std::vector<bool>& decay);

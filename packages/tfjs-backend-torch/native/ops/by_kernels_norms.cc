@@ -176,7 +176,9 @@ Tensors layerNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tens
     });
   });
   if (!parameters) return {dx};
-  return {dx, at::sum(partial->select(0, 0), {0}), at::sum(partial->select(0, 1), {0})};
+  const Tensor dgamma = floatsLike(x, {plan.channels}), dbeta = floatsLike(x, {plan.channels});
+  columnTotals(*partial, data<float>(dgamma), data<float>(dbeta));
+  return {dx, dgamma, dbeta};
 }
 
 }  // namespace tfjs_torch

@@ -260,8 +260,16 @@ Tensor biasTimestepAdd(const Tensor& x, const Tensor& embedding, const MaybeTens
   shape.back() = x.size(-1);
   return at::add(x, (bias ? at::add(embedding, *bias) : embedding).view(shape).to(x.scalar_type()));
 }
-Tensor sumBetween(const Tensor& dy) { return at::sum(dy.reshape({dy.size(0), -1, dy.size(-1)}), {1}, false, at::kFloat); }
-Tensor columnSum(const Tensor& x) { return at::sum(x.reshape({-1, x.size(-1)}), {0}, false, at::kFloat); }
+// x [N, rows, C] -> [N, C], float32
+Tensor sumOverRows(const Tensor& x) {
+  if (byKernels(x)) {
+    const Tensor y = columnSumsByKernels(x);
+    if (y.defined()) return y;
+  }
+  return at::sum(x, {1}, false, at::kFloat);
+}
+Tensor sumBetween(const Tensor& dy) { return sumOverRows(dy.reshape({dy.size(0), -1, dy.size(-1)})); }
+Tensor columnSum(const Tensor& x) { return sumOverRows(x.reshape({1, -1, x.size(-1)})).view({x.size(-1)}); }
 // Bytes, four to an int32 word: byte / 127.5 - 1
 Tensor framesToPixels(const Tensor& packed, const Ints& shape) {
   int64_t count = 1;
