@@ -113,7 +113,7 @@ Storages storagesOf(const TensorTable& table) {
 struct Graph {
   DeviceGraph device;
   Storages before;  // while recording
-  Written written;
+  GraphCopies copies;
 };
 struct Graphs {
   std::unique_ptr<Graph> recording;
@@ -134,7 +134,7 @@ void graphBegin(Call& call) {
   const bool pretended = call.state.device.is_cpu() && emulating();
   TORCH_CHECK(call.state.device.is_cuda() || pretended, "graphs are recorded on CUDA only");
   TORCH_CHECK(!graphs().recording, "a graph is being recorded already");
-  renewGraphCopies();
+  renewCopies();
   auto graph = std::make_unique<Graph>();
   graph->before = storagesOf(call.state.table);
   if (!pretended) graph->device.begin();
@@ -144,10 +144,10 @@ void graphBegin(Call& call) {
 double graphEnd(Call& call) {
   TORCH_CHECK(graphs().recording, "no graph is being recorded");
   Graph& graph = *graphs().recording;
-  graph.written = endGraphCopies();
+  graph.copies = endGraphCopies();
   // What it gives is written by each replay, though by no operation in place.
   for (const auto& [storage, held] : storagesOf(call.state.table)) {
-    if (!graph.before.count(storage)) graph.written.push_back({storage, {}});
+    if (!graph.before.count(storage)) graph.copies.written.push_back({storage, {}});
   }
   graph.before.clear();
   graph.device.end();
@@ -162,9 +162,9 @@ void graphAbort(Call&) {
 }
 void graphReplay(Call&, int64_t number) {
   Graph& graph = graphOf(number);
-  renewGraphCopies();
+  renewCopiesReadBy(graph.copies);
   graph.device.replay();
-  forgetCopiesOf(graph.written);
+  forgetCopiesWrittenBy(graph.copies);
 }
 void graphRelease(Call&, int64_t number) {
   graphOf(number);

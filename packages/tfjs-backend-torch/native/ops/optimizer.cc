@@ -25,7 +25,11 @@ Tensor adamW(const Tensor& scalars, const Tensors& variables, const Tensors& gra
   }
   Tensors copies;
   for (const Tensor& x : variables) copies.push_back(copyToWriteWith(x));
-  if (byKernels(scalars)) return adamWByKernels(scalars, variables, copies, gradients, m, v, ema, decay);
+  if (byKernels(scalars)) {
+    const Tensor norm = adamWByKernels(scalars, variables, copies, gradients, m, v, ema, decay);
+    for (const Tensor& x : variables) renewCopiesOf(x);
+    return norm;
+  }
   std::vector<AdamWSlot> slots;
   Tensors converted;  // gradients that the storage policy keeps in bf16
   for (size_t i = 0; i < count; i++) {

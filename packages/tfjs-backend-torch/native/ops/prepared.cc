@@ -1,6 +1,7 @@
 // A table by storage. Its entries hold the storage weakly: an address is not used again while they do.
 #include "prepared.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
@@ -14,6 +15,7 @@ struct Copy {
   at::MemoryFormat format;
   int64_t uses = 0;
   bool held = false;  // a graph reads or writes it: it stays where it is
+  bool rewritten = false;  // a graph writes its weight, and not it
   bool stale = false;  // of a weight that was written since; only where held
   at::Tensor tensor;  // undefined while it is not kept
 
@@ -31,7 +33,7 @@ using Table = std::unordered_map<const c10::StorageImpl*, Entry>;
 struct Tables {
   Table outside, inGraph;
   bool recording = false;
-  Written written;  // while recording
+  GraphCopies graph;  // while recording
   int64_t made = 0;
   size_t purgeAt = 4096;
 };
@@ -63,6 +65,22 @@ void renew(Copy& copy, const at::Tensor& x) {
   copy.stale = false;
   tables().made++;
 }
+void renewIfStale(Copy& copy, const Entry& entry) {
+  if (!copy.stale) return;
+  const auto storage = entry.storage.lock();
+  if (!storage) return;
+  const auto options = copy.tensor.options().dtype(copy.from);
+  renew(copy, at::empty({0}, options).set_(c10::Storage(storage), copy.offset, copy.sizes, copy.strides));
+}
+// Where it is one still.
+Copy* outsideCopy(const c10::StorageImpl* storage, const at::Tensor& tensor) {
+  const auto found = tables().outside.find(storage);
+  if (found == tables().outside.end()) return nullptr;
+  for (Copy& copy : found->second.copies) {
+    if (copy.tensor.is_same(tensor)) return &copy;
+  }
+  return nullptr;
+}
 void forget(const c10::StorageImpl* storage, const at::Tensor& but) {
   Tables& all = tables();
   for (Table* table : {&all.outside, &all.inGraph}) {
@@ -83,9 +101,14 @@ at::Tensor copyOrNew(const at::Tensor& x, at::ScalarType type, at::MemoryFormat 
   Tables& all = tables();
   purge(all.outside);
   Copy& outside = copyOf(all.outside, x, type, format);
-  if (outside.tensor.defined() && !(all.recording && outside.stale)) {
+  // A graph makes its own of what it would find stale at each replay.
+  const bool toBeMade = outside.stale || (outside.rewritten && !outside.held);
+  if (outside.tensor.defined() && !(all.recording && toBeMade)) {
     if (outside.stale) renew(outside, x);
-    outside.held = outside.held || all.recording;
+    if (all.recording) {
+      outside.held = true;
+      all.graph.read.push_back({x.storage().unsafeGetStorageImpl(), outside.tensor});
+    }
     return outside.tensor;
   }
   Copy& copy = all.recording ? copyOf(all.inGraph, x, type, format) : outside;
@@ -98,7 +121,12 @@ at::Tensor copyOrNew(const at::Tensor& x, at::ScalarType type, at::MemoryFormat 
 
 void forgetCopiesBut(const at::Tensor& copy, const at::Tensor& x) {
   const c10::StorageImpl* storage = x.storage().unsafeGetStorageImpl();
-  if (tables().recording) tables().written.push_back({storage, copy});
+  GraphCopies& graph = tables().graph;
+  if (tables().recording) {
+    graph.written.push_back({storage, copy});
+    const auto isOf = [&](const CopyOf& one) { return one.storage == storage; };
+    graph.renewed.erase(std::remove_if(graph.renewed.begin(), graph.renewed.end(), isOf), graph.renewed.end());
+  }
   forget(storage, copy);
 }
 
@@ -138,6 +166,18 @@ at::Tensor copyToWriteWith(const at::Tensor& x) {
   return kept;
 }
 
+void renewCopiesOf(const at::Tensor& x) {
+  Tables& all = tables();
+  const c10::StorageImpl* storage = x.storage().unsafeGetStorageImpl();
+  const auto found = all.outside.find(storage);
+  if (!all.recording || found == all.outside.end()) return;
+  for (Copy& copy : found->second.copies) {
+    if (!copy.stale) continue;
+    renewIfStale(copy, found->second);
+    all.graph.renewed.push_back({storage, copy.tensor});
+  }
+}
+
 void releaseCopies(const at::Tensor& x) {
   Tables& all = tables();
   if (all.outside.empty() || !x.has_storage() || x.storage().use_count() > 1) return;
@@ -146,25 +186,38 @@ void releaseCopies(const at::Tensor& x) {
 }
 
 void beginGraphCopies() { tables().recording = true; }
-Written endGraphCopies() {
+GraphCopies endGraphCopies() {
   tables().recording = false;
   tables().inGraph.clear();
-  return std::exchange(tables().written, {});
+  GraphCopies graph = std::exchange(tables().graph, {});
+  const auto address = [](const CopyOf& one) { return one.copy.unsafeGetTensorImpl(); };
+  std::sort(graph.read.begin(), graph.read.end(), [&](const CopyOf& a, const CopyOf& b) { return address(a) < address(b); });
+  const auto same = [&](const CopyOf& a, const CopyOf& b) { return address(a) == address(b); };
+  graph.read.erase(std::unique(graph.read.begin(), graph.read.end(), same), graph.read.end());
+  return graph;
 }
 bool recordingGraph() { return tables().recording; }
-void renewGraphCopies() {
-  for (auto& [impl, entry] : tables().outside) {
-    for (Copy& copy : entry.copies) {
-      if (!copy.stale) continue;
-      const auto storage = entry.storage.lock();
-      if (!storage) continue;
-      const auto options = copy.tensor.options().dtype(copy.from);
-      renew(copy, at::empty({0}, options).set_(c10::Storage(storage), copy.offset, copy.sizes, copy.strides));
-    }
+void renewCopies() {
+  for (auto& [storage, entry] : tables().outside) {
+    for (Copy& copy : entry.copies) renewIfStale(copy, entry);
   }
 }
-void forgetCopiesOf(const Written& written) {
-  for (const auto& [storage, copy] : written) forget(storage, copy);
+void renewCopiesReadBy(const GraphCopies& copies) {
+  for (const auto& [storage, read] : copies.read) {
+    if (Copy* copy = outsideCopy(storage, read)) renewIfStale(*copy, tables().outside.at(storage));
+  }
+}
+void forgetCopiesWrittenBy(const GraphCopies& copies) {
+  Table& outside = tables().outside;
+  for (const auto& [storage, copy] : copies.written) {
+    forget(storage, copy);
+    const auto found = outside.find(storage);
+    if (found == outside.end()) continue;
+    for (Copy& other : found->second.copies) other.rewritten = other.rewritten || !other.held;
+  }
+  for (const auto& [storage, renewed] : copies.renewed) {
+    if (Copy* copy = outsideCopy(storage, renewed)) copy->stale = false;
+  }
 }
 int64_t copiesMade() { return tables().made; }
 

@@ -19,24 +19,32 @@ void forgetCopies(const at::Tensor& x);
 // Before float32 x is written in place by what writes its copy as well: the copy in bf16, its elements in x's order. It goes on being
 // one, and stays where it is; all others are forgotten. Undefined where there is none of x as it is.
 at::Tensor copyToWriteWith(const at::Tensor& x);
+// After that, while recording: copies that graphs read and that were not written with x are made anew, each time the graph runs.
+void renewCopiesOf(const at::Tensor& x);
 // Before x loses its last owner.
 void releaseCopies(const at::Tensor& x);
 
-// What is recorded as a graph reads the copies that are there, which are of weights that were not written lately, and makes the others
-// in its own memory, so that each replay makes them of the weights as they are. Ends with the storages that the graph writes in place, in
-// order, each with the copy that it writes as well. Copies that are not of weights as they are must have been renewed before.
-struct WrittenStorage {
+// What is recorded as a graph reads the copies that are there, of weights that were not written lately and that no graph writes without
+// them, and makes the others in its own memory, so that each replay makes them of the weights as they are. Copies that are not of weights as they are must have
+// been renewed before.
+struct CopyOf {
   const c10::StorageImpl* storage;
-  at::Tensor copy;  // undefined where it writes none
+  at::Tensor copy;
 };
-using Written = std::vector<WrittenStorage>;
+struct GraphCopies {
+  std::vector<CopyOf> read;  // those that were there before, each once
+  std::vector<CopyOf> written;  // the storages that it writes in place, each with the copy that it writes as well, if any
+  std::vector<CopyOf> renewed;  // those that it leaves as the weights are, though it wrote these
+};
 void beginGraphCopies();
-Written endGraphCopies();
+GraphCopies endGraphCopies();
 bool recordingGraph();
-// Before a recording or a replay: copies that graphs read, of weights written since they were made, are made anew where they lie.
-void renewGraphCopies();
+// Copies of weights written since they were made are made anew where they lie: before a recording all that graphs read, before a
+// replay those that this graph reads.
+void renewCopies();
+void renewCopiesReadBy(const GraphCopies& copies);
 // After a replay.
-void forgetCopiesOf(const Written& written);
+void forgetCopiesWrittenBy(const GraphCopies& copies);
 
 // Copies made in this thread so far.
 int64_t copiesMade();
