@@ -15,29 +15,18 @@ import {
   commandLine,
   finalBytes,
   type MicroData,
-  type MicroStage,
   microConfig,
   microData,
+  microStages,
   start,
   writeConfig,
 } from '../test/helpers/micro_runs.ts';
-
-const stages = [
-  'autoencoder',
-  'image',
-  'temporal',
-  'prediction',
-  'interpolation',
-  'decoder',
-  'upsampler-image',
-  'upsampler',
-] as const satisfies MicroStage[];
 
 const {values: asked, positionals} = parseArgs({
   allowPositionals: true,
   options: {
     engine: {type: 'string', default: 'wasm'},
-    targets: {type: 'string', default: [...stages, 'encode'].join()},
+    targets: {type: 'string', default: [...microStages, 'encode'].join()},
     each: {type: 'string'},
   },
 });
@@ -45,9 +34,9 @@ const wanted = Number(positionals[0] ?? 200);
 const seed = Number(positionals[1] ?? Date.now() % 1_000_000);
 const each = asked.each === undefined ? undefined : Number(asked.each);
 const names = asked.targets.split(',');
-const unknown = names.find(name => ![...stages, 'encode'].includes(name));
+const unknown = names.find(name => ![...microStages, 'encode'].includes(name));
 if (unknown !== undefined || !engineNames.some(name => name === asked.engine))
-  throw new Error(`--targets are ${stages.join()},encode; --engine is one of ${engineNames.join()}.`);
+  throw new Error(`--targets are ${microStages.join()},encode; --engine is one of ${engineNames.join()}.`);
 console.log(`${each === undefined ? wanted : `${each} each`} kills on the ${asked.engine} engine, seed ${seed}`);
 
 let drawn = 0;
@@ -100,7 +89,7 @@ function summary(): string {
 async function prepare(micro: MicroData): Promise<Target[]> {
   const whole = path.join(micro.folder, 'whole');
   // All stages: each is the parent of a later one.
-  const training: Target[] = stages.map(stage => ({
+  const training: Target[] = microStages.map(stage => ({
     name: stage,
     command: root => {
       const config = microConfig(stage, micro, {

@@ -40,15 +40,18 @@ export async function microData(): Promise<MicroData> {
   };
 }
 
-export type MicroStage =
-  | 'autoencoder'
-  | 'image'
-  | 'temporal'
-  | 'prediction'
-  | 'interpolation'
-  | 'decoder'
-  | 'upsampler-image'
-  | 'upsampler';
+/** All stages, each after those it starts from. */
+export const microStages = [
+  'autoencoder',
+  'image',
+  'temporal',
+  'prediction',
+  'interpolation',
+  'decoder',
+  'upsampler-image',
+  'upsampler',
+] as const;
+export type MicroStage = (typeof microStages)[number];
 
 const framesOf = {
   autoencoder: {frames: 1},

@@ -13,20 +13,10 @@ import {inspectRun} from '../../trainers/reports/inspect.ts';
 import {comparable, resumeRules} from '../../trainers/run/resume_rules.ts';
 import {asJson} from '../../trainers/run/train_state.ts';
 import {train} from '../../trainers/train.ts';
-import {type MicroData, type MicroStage, microConfig, microData} from '../helpers/micro_runs.ts';
+import {type MicroData, type MicroStage, microConfig, microData, microStages} from '../helpers/micro_runs.ts';
 
 const MINUTES = 60_000;
 const STEPS = 3;
-const stages = [
-  'autoencoder',
-  'image',
-  'temporal',
-  'prediction',
-  'interpolation',
-  'decoder',
-  'upsampler-image',
-  'upsampler',
-] as const satisfies MicroStage[];
 let data: MicroData;
 let root = '';
 const runAt = (name: string) => path.join(root, name);
@@ -35,7 +25,7 @@ beforeAll(async () => {
   data = await microData();
   root = path.join(data.folder, 'runs');
   await openEngine('wasm');
-  for (const stage of stages) await train(first(stage), {logStyle: 'json'});
+  for (const stage of microStages) await train(first(stage), {logStyle: 'json'});
 }, 4 * MINUTES);
 afterAll(() => data?.remove());
 
@@ -76,7 +66,7 @@ const state = async (run: string) => (await loadLatest(path.join(runAt(run), 'ch
 /** How many weights of its network each stage leaves as they are. */
 const freezes = (stage: MicroStage) => ['temporal', 'prediction', 'decoder', 'upsampler'].includes(stage);
 
-describe.each(stages)('%s', stage => {
+describe.each(microStages)('%s', stage => {
   const name = `${stage}-again`;
   const network = stage === 'autoencoder' || stage === 'decoder' ? 'autoencoder' : 'unet';
 

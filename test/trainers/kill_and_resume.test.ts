@@ -13,6 +13,7 @@ import {
   type MicroStage,
   microConfig,
   microData,
+  microStages,
   start,
   writeConfig,
 } from '../helpers/micro_runs.ts';
@@ -31,10 +32,7 @@ describe.each(engines)('on the %s engine', engine => {
   let data: MicroData;
   let root = '';
   const seconds = new Map<MicroStage, number>();
-  const stages: MicroStage[] =
-    engine !== 'cpu'
-      ? ['autoencoder', 'image', 'temporal', 'prediction', 'interpolation', 'decoder', 'upsampler-image', 'upsampler']
-      : ['autoencoder', 'image'];
+  const stages: readonly MicroStage[] = engine === 'cpu' ? ['autoencoder', 'image'] : microStages;
 
   beforeAll(async () => {
     data = await microData();

@@ -12,28 +12,18 @@ import {sampleRun} from '../../trainers/index.ts';
 import type {Weights} from '../../trainers/parents/parts.ts';
 import {buildModels, encodeConditions} from '../../trainers/sampling/build_models.ts';
 import {type HostDiffusion, withSpatialOf} from '../../trainers/sampling/host_parts.ts';
-import {command, type MicroData, microConfig, microData, writeConfig} from '../helpers/micro_runs.ts';
+import {command, type MicroData, microConfig, microData, microStages, writeConfig} from '../helpers/micro_runs.ts';
 import {shake, tinyTemporal, tinyUNet} from '../models/tiny.ts';
 
 const MINUTES = 60_000;
 let data: MicroData;
 let root = '';
 const at = (...names: string[]) => path.join(root, ...names);
-const stages = [
-  'autoencoder',
-  'image',
-  'temporal',
-  'prediction',
-  'interpolation',
-  'decoder',
-  'upsampler-image',
-  'upsampler',
-] as const;
 
 beforeAll(async () => {
   data = await microData();
   root = path.join(data.folder, 'runs');
-  for (const stage of stages) {
+  for (const stage of microStages) {
     const file = writeConfig(data.folder, stage, microConfig(stage, data, {root, steps: 1, checkpointEvery: 1}));
     expect(command('train', file).stderr).not.toMatch(/video-ldm:/);
   }
