@@ -2,6 +2,7 @@
 // checkpoints, and how gradients are taken on it.
 import {type Captured, CaptureRefused} from 'tfjs-backend-torch/captured';
 import type * as tf from '../tf.ts';
+import type {Group} from './group.ts';
 
 export {type Captured, CaptureRefused};
 
@@ -38,6 +39,8 @@ export interface OpenedBackend {
    * system, on a CPU as much as is needed. Engines that keep nothing have nothing to give.
    */
   giveBack?(bytes: number): void;
+  /** The processes that train with this one: a group of one where it was opened without a place in a larger one. */
+  group?: Group;
 }
 
 export interface Engine extends Required<Omit<OpenedBackend, 'describe'>> {

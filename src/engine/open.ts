@@ -4,6 +4,7 @@ import * as tf from '../tf.ts';
 import {runEachTime} from './capture.ts';
 import {openCpu} from './cpu.ts';
 import {type Engine, type EngineName, engineNames, type OpenedBackend, type Precision} from './engine.ts';
+import {alone} from './group.ts';
 import {openNodeGpu} from './node_gpu/index.ts';
 import {quietTensorflow} from './quiet.ts';
 import {openTorch} from './torch.ts';
@@ -58,6 +59,7 @@ function engineOf(name: EngineName, opened: OpenedBackend, passedOver: Engine['p
     valueAndGrads: (loss, variables) => valueAndGrads(loss, variables, {recomputeFrom}),
     capture: opened.capture ?? runEachTime,
     giveBack: opened.giveBack ?? (() => undefined),
+    group: opened.group ?? alone,
     memory: () => ({tensors: tf.memory().numTensors, bytes: tf.memory().numBytes}),
     describe: () => ({engine: name, device, precision, threads, ...describe}),
   };
