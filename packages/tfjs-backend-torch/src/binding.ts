@@ -53,8 +53,11 @@ export interface Native extends Unary, Binary, Reduce {
   threads(intraOp: number, blas: number): void;
   threadCounts(): [intraOp: number, blas: number];
   policy(precision: number): void;
-  /** For tests: computes with the GPU's kernels on the CPU, thread by thread. */
-  emulateKernels(on: boolean): void;
+  /**
+   * For tests: computes with the GPU's kernels on the CPU, thread by thread, in an order drawn from the seed (0 where none is given).
+   * Throws, at the launch, where threads race for shared memory, leave it, miss a barrier or read unaligned.
+   */
+  emulateKernels(on: boolean, seed?: number): void;
   device(): string;
   cudaBuilt(): boolean;
   configuration(): string;

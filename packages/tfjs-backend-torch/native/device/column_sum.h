@@ -32,7 +32,7 @@ struct ColumnSums {
         TFJS_UNROLL for (int v = 0; v < V; v++) sum[v] += value[v];
       }
     }
-    float* shared = at.shared + at.thread() * V;
+    const auto shared = at.shared + at.thread() * V;
     TFJS_UNROLL for (int v = 0; v < V; v++) shared[v] = sum[v];
     at.barrier();
     for (int i = at.thread(); i < width && from + i < plan.channels; i += at.threads()) {

@@ -45,7 +45,7 @@ TFJS_DEVICE GroupNormChannel channelOf(const GroupNormPlan& plan, const GroupNor
 // Every thread's two numbers per channel, laid out [rowsAtOnce, channels, 2] in shared memory.
 template <int V>
 TFJS_DEVICE void shareSums(const GroupNormPlan& plan, const Thread& at, const float (&first)[V], const float (&second)[V]) {
-  float* to = at.shared + (at.thread() / plan.lanes * plan.channels + plan.firstChannel(at, V)) * 2;
+  const auto to = at.shared + (at.thread() / plan.lanes * plan.channels + plan.firstChannel(at, V)) * 2;
   TFJS_UNROLL for (int i = 0; i < V; i++) {
     to[2 * i] = first[i];
     to[2 * i + 1] = second[i];
@@ -80,7 +80,7 @@ struct GroupNormPartial {
     for (int g = at.thread(); g < plan.groups; g += at.threads()) {
       float total = 0.0f, squares = 0.0f;
       for (int r = 0; r < plan.rowsAtOnce; r++) {
-        const float* from = at.shared + (r * plan.channels + g * plan.width) * 2;
+        const auto from = at.shared + (r * plan.channels + g * plan.width) * 2;
         for (int i = 0; i < plan.width; i++) {
           total += from[2 * i];
           squares += from[2 * i + 1];
@@ -105,7 +105,7 @@ struct GroupNormStats {
   TFJS_DEVICE void operator()(const Thread& at) const {
     const int64_t example = at.block() / plan.groups;
     const int g = static_cast<int>(at.block() % plan.groups);
-    double* shared = reinterpret_cast<double*>(at.shared);
+    const auto shared = at.sharedAs<double>();
     double sum = 0, square = 0;
     for (int chunk = at.thread(); chunk < plan.chunks; chunk += at.threads()) {
       const float* from = partial + ((example * plan.chunks + chunk) * plan.groups + g) * 2;
@@ -220,7 +220,7 @@ struct GroupNormGradSums {
   TFJS_DEVICE void operator()(const Thread& at) const {
     const int64_t perExample = 2 * static_cast<int64_t>(plan.channels);
     const int64_t index = at.block() * 32 + at.thread() % 32;
-    double* shared = reinterpret_cast<double*>(at.shared);
+    const auto shared = at.sharedAs<double>();
     const bool live = index < plan.n * perExample;
     double sum = 0;
     if (live) {

@@ -25,10 +25,10 @@
 
 namespace tfjs_torch {
 namespace {
-bool emulatingNow = false;
+std::optional<uint64_t> emulatingNow;
 }
-bool emulating() { return emulatingNow; }
-void setEmulating(bool on) { emulatingNow = on; }
+std::optional<uint64_t> emulating() { return emulatingNow; }
+void setEmulating(std::optional<uint64_t> seed) { emulatingNow = seed; }
 
 #ifndef TFJS_TORCH_CUDA
 void launchOnDevice(const std::string& type, void*, LaunchShape) {

@@ -1,5 +1,6 @@
 // Starts a kernel of this folder: on a GPU as NVRTC compiled it, on the host in the emulator.
 #pragma once
+#include <optional>
 #include <string>
 #include <type_traits>
 
@@ -9,12 +10,6 @@
 
 namespace tfjs_torch {
 
-struct LaunchShape {
-  int64_t blocks;
-  int threads;
-  size_t sharedBytes = 0;
-};
-
 // `type` names the kernel for NVRTC: K itself, or an instance with K's members. Compiled at first use, then kept in the
 // process and on disk.
 void launchOnDevice(const std::string& type, void* kernel, LaunchShape shape);
@@ -23,19 +18,21 @@ void launchOnDevice(const std::string& type, void* kernel, LaunchShape shape);
 // own with it at their first use, those of Prod and ComplexAbs among them.
 void openCompiler();
 
+// Whether tensors on the CPU go through the emulator instead of the host's loops: for tests. The seed of the order of threads, where
+// they do.
+std::optional<uint64_t> emulating();
+void setEmulating(std::optional<uint64_t> seed);
+
 template <class K>
 void launch(c10::Device device, const std::string& type, K kernel, LaunchShape shape) {
   static_assert(std::is_trivially_copyable_v<K> && sizeof(K) <= 4096, "a launch takes up to 4 KiB of arguments");
   if (shape.blocks == 0) return;
   if (device.is_cpu()) {
-    emulate(shape.blocks, shape.threads, shape.sharedBytes, [&](const Thread& at) { kernel(at); });
+    emulate(type, shape, emulating().value_or(0), [&](const Thread& at) { kernel(at); });
   } else {
+    checkShape(type, shape);
     launchOnDevice(type, &kernel, shape);
   }
 }
-
-// Whether tensors on the CPU go through the emulator instead of the host's loops: for tests.
-bool emulating();
-void setEmulating(bool on);
 
 }  // namespace tfjs_torch

@@ -129,7 +129,7 @@ struct LayerNormColumns {
         product[v] += slope[v] * (value[v] - mean) * rstd;
       }
     }
-    float* shared = at.shared + 2 * (mine * plan.channels + c);
+    const auto shared = at.shared + 2 * (mine * plan.channels + c);
     TFJS_UNROLL for (int v = 0; v < V; v++) {
       shared[2 * v] = product[v];
       shared[2 * v + 1] = sum[v];

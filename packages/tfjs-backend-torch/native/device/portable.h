@@ -14,6 +14,7 @@ using int64_t = long long;
 using uint64_t = unsigned long long;
 #else
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #define TFJS_DEVICE inline
 #define TFJS_UNROLL
@@ -52,13 +53,25 @@ template <class T, int V>
 struct alignas(sizeof(T) * V > 16 ? 16 : sizeof(T) * V) Pack {
   T at[V];
 };
+#ifdef __CUDACC_RTC__
+template <class P>
+TFJS_DEVICE void checkAligned(const void*) {}
+#else
+[[noreturn]] void misaligned(const void* address, size_t bytes);
+template <class P>
+void checkAligned(const void* address) {
+  if (reinterpret_cast<uintptr_t>(address) % alignof(P) != 0) misaligned(address, alignof(P));
+}
+#endif
 template <class T, int V>
 TFJS_DEVICE void load(const T* from, float (&to)[V]) {
+  checkAligned<Pack<T, V>>(from);
   const Pack<T, V> pack = *reinterpret_cast<const Pack<T, V>*>(from);
   TFJS_UNROLL for (int i = 0; i < V; i++) to[i] = toFloat(pack.at[i]);
 }
 template <class T, int V>
 TFJS_DEVICE void store(const float (&from)[V], T* to) {
+  checkAligned<Pack<T, V>>(to);
   Pack<T, V> pack;
   TFJS_UNROLL for (int i = 0; i < V; i++) fromFloat(from[i], pack.at[i]);
   *reinterpret_cast<Pack<T, V>*>(to) = pack;

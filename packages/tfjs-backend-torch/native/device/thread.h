@@ -2,6 +2,9 @@
 // every sum, whether or not they have data.
 #pragma once
 #include "portable.h"
+#ifndef __CUDACC_RTC__
+#include "shared_memory.h"
+#endif
 
 namespace tfjs_torch {
 
@@ -9,6 +12,8 @@ namespace tfjs_torch {
 
 struct Thread {
   float* shared;
+  template <class Number>
+  TFJS_DEVICE Number* sharedAs() const { return reinterpret_cast<Number*>(shared); }
   TFJS_DEVICE int64_t block() const { return blockIdx.x; }
   TFJS_DEVICE int thread() const { return threadIdx.x; }
   TFJS_DEVICE int threads() const { return blockDim.x; }
@@ -22,25 +27,22 @@ struct Thread {
 
 #else
 
+// In emulator.cc: they return once the other threads of the block, or of the warp, have come to the same line.
+void waitAtBarrier(const char* file, int line);
+float sumOfLanes(float x, int lanes, const char* file, int line);
+
 struct Thread {
-  float* shared;
+  SharedPointer<float> shared;
   int64_t block_;
   int thread_, threads_;
-  float* exchange;  // one slot per thread
-  void (*wait)();
+  template <class Number>
+  SharedPointer<Number> sharedAs() const { return {shared.memory, shared.word, shared.thread}; }
   int64_t block() const { return block_; }
   int thread() const { return thread_; }
   int threads() const { return threads_; }
-  void barrier() const { wait(); }
-  float sum(float x, int lanes) const {
-    for (int step = lanes / 2; step > 0; step /= 2) {
-      exchange[thread_] = x;
-      wait();
-      const float other = exchange[thread_ ^ step];
-      wait();
-      x += other;
-    }
-    return x;
+  void barrier(const char* file = __builtin_FILE(), int line = __builtin_LINE()) const { waitAtBarrier(file, line); }
+  float sum(float x, int lanes, const char* file = __builtin_FILE(), int line = __builtin_LINE()) const {
+    return sumOfLanes(x, lanes, file, line);
   }
 };
 
@@ -49,7 +51,7 @@ struct Thread {
 // The sum of one number per thread, in thread 0.
 template <class Number>
 TFJS_DEVICE Number sumOfBlock(const Thread& at, Number x) {
-  Number* shared = reinterpret_cast<Number*>(at.shared);
+  const auto shared = at.sharedAs<Number>();
   shared[at.thread()] = x;
   for (int step = at.threads() / 2; step > 0; step /= 2) {
     at.barrier();

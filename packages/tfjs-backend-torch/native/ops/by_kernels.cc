@@ -10,7 +10,7 @@
 
 namespace tfjs_torch {
 
-bool byKernels(const Tensor& x) { return x.is_cuda() || emulating(); }
+bool byKernels(const Tensor& x) { return x.is_cuda() || emulating().has_value(); }
 
 // ---- Attention over time ----
 

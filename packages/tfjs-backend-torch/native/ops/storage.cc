@@ -232,7 +232,9 @@ void policy(Call&, int64_t code) {
   if (code < 0 || code > 2) argumentError("a precision code from 0 to 2");
   setPrecision(static_cast<Precision>(code));
 }
-void emulateKernels(Call&, bool on) { setEmulating(on); }
+void emulateKernels(Call&, bool on, std::optional<double> seed) {
+  setEmulating(on ? std::optional<uint64_t>(static_cast<uint64_t>(seed.value_or(0))) : std::nullopt);
+}
 std::string device(Call& call) { return call.state.device.str(); }
 bool cudaBuilt(Call&) { return at::hasCUDA(); }
 std::string configuration(Call&) { return at::show_config(); }
