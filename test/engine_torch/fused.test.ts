@@ -116,6 +116,7 @@ const cases: Record<string, Case> = {
     (x, k) => ops.linear(x!, k!),
   ],
   'linear with bias': [[[2, 3, 4], [4, 5], [5]], (x, k, b) => ops.linear(x!, k!, b!)],
+  'linear with bias, one row': [[[1, 4], [4, 5], [5]], (x, k, b) => ops.linear(x!, k!, b!)],
   'conv2d with stride and bias': [
     [[2, 7, 8, 3], [3, 3, 3, 5], [5]],
     (x, k, b) => ops.conv2d(x!, k!, b!, {stride: 2, pad: 1}),

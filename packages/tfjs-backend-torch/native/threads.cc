@@ -2,41 +2,45 @@
 #include "threads.h"
 
 #include "host/parallel.h"
+#include "symbol.h"
 
 #include <ATen/Parallel.h>
-#include <dlfcn.h>
 
 namespace tfjs_torch {
-namespace {
-
-template <class F>
-F symbol(const char* name) {
-  return reinterpret_cast<F>(dlsym(RTLD_DEFAULT, name));
-}
-
-}  // namespace
 
 void setThreads(int64_t intraOp, int64_t blas) {
   at::set_num_threads(static_cast<int>(intraOp));
   if (const auto set = symbol<void (*)(int)>("openblas_set_num_threads")) set(static_cast<int>(blas));
 }
 namespace {
-// About a millisecond of one core; waking a thread that the system has to schedule first can cost as much.
-constexpr int64_t worthwhile = int64_t{32} << 20;  // multiply-adds
+
+struct Pool {
+  int (*get)();
+  void (*set)(int);
+};
+const Pool& openBlas() {
+  static const Pool pool{symbol<int (*)()>("openblas_get_num_threads"), symbol<void (*)(int)>("openblas_set_num_threads")};
+  return pool;
+}
+// oneDNN's threads are OpenMP's.
+const Pool& openMp() {
+  static const Pool pool{symbol<int (*)()>("omp_get_max_threads"), symbol<void (*)(int)>("omp_set_num_threads")};
+  return pool;
+}
+const Pool& poolOf(ProductBy library) { return library == ProductBy::oneDnn ? openMp() : openBlas(); }
+
 }  // namespace
 
-SmallProduct::SmallProduct(int64_t m, int64_t n, int64_t k) {
-  static const auto get = symbol<int (*)()>("openblas_get_num_threads");
-  static const auto set = symbol<void (*)(int)>("openblas_set_num_threads");
-  if (!get || !set || m * n * k >= worthwhile) return;
-  const int threads = get();
+SmallProduct::SmallProduct(ProductBy library, int64_t m, int64_t n, int64_t k) : library_(library) {
+  const Pool& pool = poolOf(library);
+  if (!pool.get || !pool.set || m * n * k >= worthwhileProduct) return;
+  const int threads = pool.get();
   if (threads <= 1) return;
   restore_ = threads;
-  set(1);
+  pool.set(1);
 }
 SmallProduct::~SmallProduct() {
-  static const auto set = symbol<void (*)(int)>("openblas_set_num_threads");
-  if (restore_ > 0) set(restore_);
+  if (restore_ > 0) poolOf(library_).set(restore_);
 }
 
 void parallelFor(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {

@@ -9,16 +9,21 @@ int64_t intraOpThreads();
 // 0 where the BLAS library does not say.
 int64_t blasThreads();
 
-// Keeps OpenBLAS to one thread for products too small to be worth waking a second, for as long as it lives. Which product
+// Multiply-adds, up to a millisecond of one core; waking a thread that the system has to schedule first can cost as much.
+constexpr int64_t worthwhileProduct = int64_t{32} << 20;
+
+// Keeps a library to one thread for products too small to be worth waking a second, for as long as it lives. Which product
 // runs on how many threads depends on its size alone.
+enum class ProductBy { oneDnn, openBlas };
 class SmallProduct {
  public:
-  SmallProduct(int64_t m, int64_t n, int64_t k);
+  SmallProduct(ProductBy library, int64_t m, int64_t n, int64_t k);
   ~SmallProduct();
   SmallProduct(const SmallProduct&) = delete;
   SmallProduct& operator=(const SmallProduct&) = delete;
 
  private:
+  const ProductBy library_;
   int restore_ = 0;
 };
 

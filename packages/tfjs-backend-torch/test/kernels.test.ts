@@ -16,6 +16,19 @@ const fixtures = JSON.parse(readFileSync(new URL('fixtures/pytorch.json', import
   Fixture
 >;
 
+/** The batched product in float64; a batch of one serves all. */
+function productOf(a: tf.Tensor3D, b: tf.Tensor3D): {shape: number[]; values: Float64Array} {
+  const [[countA, m, k], [countB, , n]] = [a.shape, b.shape];
+  const count = countA === 1 ? countB : countA;
+  const [left, right, values] = [a.dataSync(), b.dataSync(), new Float64Array(count * m * n)];
+  for (let at = 0; at < values.length; at++) {
+    const [batch, row, column] = [Math.floor(at / (m * n)), Math.floor(at / n) % m, at % n];
+    const [fromA, fromB] = [(batch % countA) * m * k + row * k, (batch % countB) * k * n + column];
+    for (let i = 0; i < k; i++) values[at]! += left[fromA + i]! * right[fromB + i * n]!;
+  }
+  return {shape: [count, m, n], values};
+}
+
 describe.skipIf(!isBuilt())('kernels (need the addon: npm run build:torch)', () => {
   beforeAll(async () => {
     await import('../src/index.ts');
@@ -130,6 +143,38 @@ describe.skipIf(!isBuilt())('kernels (need the addon: npm run build:torch)', () 
       expect(tf.sum(tf.mul(dx, x)).dataSync()[0]).toBeCloseTo(total, 2);
       expect(tf.sum(tf.mul(dw, w)).dataSync()[0]).toBeCloseTo(total, 2);
     });
+  });
+  test.each([
+    ['a row', [1, 1, 40], [1, 40, 24], 1],
+    ['a column', [1, 40, 24], [1, 24, 1], 1],
+    ['nothing to sum', [1, 3, 0], [1, 0, 2], 1],
+    ['no matrices', [0, 3, 4], [0, 4, 2], 1],
+    ['no matrices by one', [0, 3, 4], [1, 4, 2], 1],
+    ['batches', [5, 7, 19], [5, 19, 3], 1],
+    ['many by one', [5, 7, 19], [1, 19, 3], 1],
+    ['one by many', [1, 7, 19], [5, 19, 3], 1],
+    ['fewer batches than threads, all on each', [2, 330, 310], [2, 310, 340], 3],
+    ['more batches than threads', [7, 130, 210], [7, 210, 140], 3],
+  ] as const)('products, transposed and not: %s', async (_, left, right, threads) => {
+    const {setThreads, torchInfo} = await import('../src/index.ts');
+    const before = torchInfo();
+    setThreads(threads);
+    tf.tidy(() => {
+      const [a, b] = [ramp<tf.Tensor3D>([...left], 1), ramp<tf.Tensor3D>([...right], 2)];
+      const expected = productOf(a, b);
+      const turned = (x: tf.Tensor3D) => tf.transpose(x, [0, 2, 1]);
+      for (const [transposeA, transposeB] of [
+        [false, false],
+        [true, false],
+        [false, true],
+        [true, true],
+      ] as const) {
+        const y = tf.matMul(transposeA ? turned(a) : a, transposeB ? turned(b) : b, transposeA, transposeB);
+        expect(y.shape).toEqual(expected.shape);
+        expect(difference(y, expected.values)).toBeLessThan(2e-6);
+      }
+    });
+    setThreads(before.threads, before.blasThreads || before.threads);
   });
   test('large shapes: 2^25 elements summed, a 768 x 1536 x 768 product, a concat of 4 M elements', () => {
     tf.tidy(() => {

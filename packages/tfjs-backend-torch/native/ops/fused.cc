@@ -5,11 +5,11 @@
 #include "fused_attention.h"
 #include "ops.h"
 #include "precision.h"
+#include "product.h"
 
 #include "../host/alpha_mix.h"
 #include "../host/geglu.h"
 #include "../host/temporal_attention.h"
-#include "../threads.h"
 
 namespace tfjs_torch {
 namespace {
@@ -30,7 +30,7 @@ Tensor headsLast(const Tensor& x, int64_t heads) {
 }
 // Scores [N * h, L, M] in float32, scaled and masked.
 Tensor scores(const Tensor& q, const Tensor& k, const MaybeTensor& mask, int64_t heads, bool causal) {
-  Tensor s = full(at::bmm(q, k.transpose(1, 2))).mul_(1 / std::sqrt(static_cast<double>(q.size(2))));
+  Tensor s = full(productOfBatches(q, k.transpose(1, 2))).mul_(1 / std::sqrt(static_cast<double>(q.size(2))));
   if (mask) s = s.view({q.size(0) / heads, heads, s.size(1), s.size(2)}).add_(*mask).view(s.sizes());
   if (causal) s.masked_fill_(at::triu(at::ones({s.size(1), s.size(2)}, s.options().dtype(at::kBool)), 1), -std::numeric_limits<float>::infinity());
   return s;
@@ -56,10 +56,9 @@ Tensors attention(const Tensor& q, const Tensor& k, const Tensor& v, const Maybe
     temporalForward(asOnePixel(q, heads), data(q), data(k32), data(v32), out(y), out(p));
     return {y, p};
   }
-  const SmallProduct threads(q.size(1), k.size(1), q.size(2) / heads);
   const Tensor s = scores(headsFirst(q, heads), headsFirst(k, heads), mask, heads, causal);
   const Tensor p = at::softmax(s, -1);
-  const Tensor y = headsLast(at::bmm(forMatmul(p), headsFirst(v, heads)), heads);
+  const Tensor y = headsLast(productOfBatches(forMatmul(p), headsFirst(v, heads)), heads);
   return {y, s.numel() <= keptProbabilities ? p : at::logsumexp(s, {-1})};
 }
 Tensors attentionGrad(const Tensor& dyGiven, const Tensor& y, const Tensor& saved, const Tensor& qGiven, const Tensor& kGiven,
@@ -74,17 +73,16 @@ Tensors attentionGrad(const Tensor& dyGiven, const Tensor& y, const Tensor& save
     temporalBackward(asOnePixel(qGiven, heads), data(dy32), data(saved), data(qGiven), data(k32), data(v32), out(dq), out(dk), out(dv));
     return {dq, dk, dv};
   }
-  const SmallProduct threads(qGiven.size(1), kGiven.size(1), qGiven.size(2) / heads);
   const Tensor q = headsFirst(qGiven, heads), k = headsFirst(kGiven, heads), v = headsFirst(vGiven, heads);
   const Tensor dy = headsFirst(dyGiven, heads);
   const Tensor p = saved.dim() == 3 ? saved : at::exp(at::sub(scores(q, k, mask, heads, causal), saved.unsqueeze(-1)));
   const Tensor low = forMatmul(p);
-  const Tensor dv = at::bmm(low.transpose(1, 2), dy);
-  Tensor ds = full(at::bmm(dy, v.transpose(1, 2)));
+  const Tensor dv = productOfBatches(low.transpose(1, 2), dy);
+  Tensor ds = full(productOfBatches(dy, v.transpose(1, 2)));
   const Tensor mean = at::sum(at::mul(full(dy), full(headsFirst(y, heads))), {-1}, true);
   ds = ds.sub_(mean).mul_(p).mul_(1 / std::sqrt(static_cast<double>(q.size(2))));
   const Tensor narrow = forMatmul(ds);
-  return {headsLast(at::bmm(narrow, k), heads), headsLast(at::bmm(narrow.transpose(1, 2), q), heads), headsLast(dv, heads)};
+  return {headsLast(productOfBatches(narrow, k), heads), headsLast(productOfBatches(narrow.transpose(1, 2), q), heads), headsLast(dv, heads)};
 }
 
 // ---- Attention over time: q, k, v [B, T, P, h*d] ----

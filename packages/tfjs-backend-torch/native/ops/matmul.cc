@@ -3,6 +3,7 @@
 #include "../threads.h"
 #include "precision.h"
 #include "prepared.h"
+#include "product.h"
 
 namespace tfjs_torch {
 namespace {
@@ -14,28 +15,29 @@ Tensor asInt(const Tensor& x) { return x.to(at::kLong).to(at::kInt); }
 Tensor forProduct(const Tensor& x) { return prepared(x, typeForMatmul(x), at::MemoryFormat::Contiguous); }
 
 // a [A, M, K], b [B, K, N] (before transposition), A and B equal or one of them 1; or any batches that broadcast.
-Tensor product(const Tensor& left, const Tensor& right, bool transposeA, bool transposeB) {
-  if (wantsDouble(left)) return asInt(product(left.to(at::kDouble), right.to(at::kDouble), transposeA, transposeB));
+Tensor anyProduct(const Tensor& left, const Tensor& right, bool transposeA, bool transposeB) {
+  if (wantsDouble(left)) return asInt(anyProduct(left.to(at::kDouble), right.to(at::kDouble), transposeA, transposeB));
   const Tensor a = forMatmul(left), b = forProduct(right);
-  const bool rowsJoined = a.dim() == 3 && b.dim() == 3 && b.size(0) == 1;
-  const int64_t rows = a.size(transposeA ? -1 : -2) * (rowsJoined ? a.size(0) : 1);
-  const SmallProduct threads(rows, b.size(transposeB ? -2 : -1), a.size(transposeA ? -2 : -1));
   const Tensor at = transposeA ? a.transpose(-2, -1) : a, bt = transposeB ? b.transpose(-2, -1) : b;
-  if (a.dim() != 3 || b.dim() != 3) return at::matmul(at, bt);
+  if (a.dim() != 3 || b.dim() != 3) {
+    const SmallProduct threads(ProductBy::openBlas, at.size(-2), bt.size(-1), at.size(-1));
+    return at::matmul(at, bt);
+  }
   if (b.size(0) == 1 && !transposeA) {  // one matrix product over all rows
     const Tensor rows = a.reshape({a.size(0) * a.size(1), a.size(2)});
-    return at::mm(rows, bt.select(0, 0)).reshape({a.size(0), a.size(1), bt.size(2)});
+    return product(rows, bt.select(0, 0)).reshape({a.size(0), a.size(1), bt.size(2)});
   }
-  if (a.size(0) == 1 && b.size(0) == 1) return at::mm(at.select(0, 0), bt.select(0, 0)).unsqueeze(0);
-  return at::matmul(at, bt);
+  if (a.size(0) == 1 && b.size(0) == 1) return product(at.select(0, 0), bt.select(0, 0)).unsqueeze(0);
+  const int64_t count = a.size(0) == 1 ? b.size(0) : a.size(0);
+  return productOfBatches(at.expand({count, -1, -1}), bt.expand({count, -1, -1}));
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b, bool transposeA, bool transposeB) {
-  return product(a, b, transposeA, transposeB);
+  return anyProduct(a, b, transposeA, transposeB);
 }
 Tensor fusedMatmul(const Tensor& a, const Tensor& b, bool transposeA, bool transposeB, const MaybeTensor& bias,
                    int64_t activation, const MaybeTensor& prelu, double leakyAlpha) {
-  Tensor y = product(a, b, transposeA, transposeB);
+  Tensor y = anyProduct(a, b, transposeA, transposeB);
   if (bias) y = at::add(y, bias->to(y.scalar_type()));
   return activate(y, {activation, prelu, leakyAlpha});
 }
@@ -48,30 +50,26 @@ Tensor inShapeOf(const Tensor& x, const Tensor& rows) {
 }
 Tensor linear(const Tensor& x, const Tensor& kernel, const MaybeTensor& bias) {
   const Tensor a = rowsOf(convertedOnce(x, typeForMatmul(x))), b = forProduct(kernel);
-  const SmallProduct threads(a.size(0), b.size(1), b.size(0));
-  if (!bias) return inShapeOf(x, at::mm(a, b));
+  if (!bias) return inShapeOf(x, product(a, b));
   // Of one type with the product: a float32 bias would make the result float32.
-  return inShapeOf(x, at::addmm(prepared(*bias, a.scalar_type(), at::MemoryFormat::Contiguous), a, b));
+  return inShapeOf(x, productPlus(prepared(*bias, a.scalar_type(), at::MemoryFormat::Contiguous), a, b));
 }
 Tensor linearInputGrad(const Tensor& dy, const Tensor& kernel) {
   const Tensor a = rowsOf(forMatmul(dy)), b = prepared(kernel, typeForMatmul(kernel), at::MemoryFormat::Contiguous);
-  const SmallProduct threads(a.size(0), b.size(0), b.size(1));
-  return inShapeOf(dy, at::mm(a, b.t()));
+  return inShapeOf(dy, product(a, b.t()));
 }
 // Adds the same to `onto` where it lies, in the product's own pass. Says whether it did: types may differ.
 bool linearInputGradOnto(const Tensor& given, const Tensor& dy, const Tensor& kernel) {
   const Tensor a = rowsOf(forMatmul(dy)), b = prepared(kernel, typeForMatmul(kernel), at::MemoryFormat::Contiguous);
   if (given.scalar_type() != a.scalar_type()) return false;
-  const SmallProduct threads(a.size(0), b.size(0), b.size(1));
   forgetCopies(given);
   Tensor onto = given.view({a.size(0), b.size(0)});
-  onto.addmm_(a, b.t());
+  addProduct(onto, a, b.t());
   return true;
 }
 Tensor linearKernelGrad(const Tensor& x, const Tensor& dy) {
   const Tensor a = rowsOf(convertedOnce(x, typeForMatmul(x))), b = rowsOf(forMatmul(dy));
-  const SmallProduct threads(a.size(1), b.size(1), a.size(0));
-  return at::mm(a.t(), b);
+  return product(a.t(), b);
 }
 // For a matrix that is only read from now on: of it no copy is kept.
 Tensor frozenMatrix(const Tensor& x) { return x.to(typeForMatmul(x), /*non_blocking=*/false, /*copy=*/true); }
