@@ -4,7 +4,7 @@ import * as tf from '../tf.ts';
 import {runEachTime} from './capture.ts';
 import {openCpu} from './cpu.ts';
 import {type Engine, type EngineName, engineNames, type OpenedBackend, type Precision} from './engine.ts';
-import {alone} from './group.ts';
+import {alone, type GroupPlace} from './group.ts';
 import {openNodeGpu} from './node_gpu/index.ts';
 import {quietTensorflow} from './quiet.ts';
 import {openTorch} from './torch.ts';
@@ -19,16 +19,17 @@ const openers = {
   },
   wasm: openWasm,
   cpu: openCpu,
-} satisfies Record<EngineName, (precision: Precision) => Promise<OpenedBackend>>;
+} satisfies Record<EngineName, (precision: Precision, place?: GroupPlace) => Promise<OpenedBackend>>;
 
 /**
  * Makes an engine TensorFlow.js's current backend. 'auto' takes the first of torch, node-gpu, wasm, cpu that works and says
- * why it passed over the ones before it; an engine asked for by name is opened or the reason is thrown.
- * @throws UserError when it is not available, or has not the precision asked for.
+ * why it passed over the ones before it; an engine asked for by name is opened or the reason is thrown. With a place in a
+ * larger world than its own it has joined the other ranks when it is returned; the caller closes `group`.
+ * @throws UserError when it is not available, has not the precision asked for, or cannot train in several processes.
  */
 export async function openEngine(
   choice: EngineName | 'auto',
-  {precision = 'fp32'}: {precision?: Precision} = {},
+  {precision = 'fp32', place}: {precision?: Precision; place?: GroupPlace} = {},
 ): Promise<Engine> {
   quietTensorflow();
   const passedOver: Engine['passedOver'] = [];
@@ -37,7 +38,12 @@ export async function openEngine(
       if (precision !== 'fp32' && name !== 'torch') {
         throw new UserError(`The ${name} engine computes in fp32 only: precision ${precision} needs the torch engine.`);
       }
-      return engineOf(name, await openers[name](precision), passedOver);
+      if (place && place.worldSize > 1 && name !== 'torch') {
+        throw new UserError(
+          `The ${name} engine trains in one process: a group of ${place.worldSize} needs the torch engine.`,
+        );
+      }
+      return engineOf(name, await openers[name](precision, place), passedOver);
     } catch (error) {
       if (!(error instanceof UserError) || choice !== 'auto') throw error;
       passedOver.push({engine: name, why: error.message});
@@ -48,7 +54,15 @@ export async function openEngine(
 }
 
 function engineOf(name: EngineName, opened: OpenedBackend, passedOver: Engine['passedOver']): Engine {
-  const {device, threads, precision = 'fp32', recomputeFrom = Number.POSITIVE_INFINITY, describe} = opened;
+  const {
+    device,
+    threads,
+    precision = 'fp32',
+    recomputeFrom = Number.POSITIVE_INFINITY,
+    describe,
+    group = alone,
+  } = opened;
+  const world: Record<string, number> = group.worldSize > 1 ? {worldSize: group.worldSize} : {};
   return {
     name,
     device,
@@ -59,8 +73,8 @@ function engineOf(name: EngineName, opened: OpenedBackend, passedOver: Engine['p
     valueAndGrads: (loss, variables) => valueAndGrads(loss, variables, {recomputeFrom}),
     capture: opened.capture ?? runEachTime,
     giveBack: opened.giveBack ?? (() => undefined),
-    group: opened.group ?? alone,
+    group,
     memory: () => ({tensors: tf.memory().numTensors, bytes: tf.memory().numBytes}),
-    describe: () => ({engine: name, device, precision, threads, ...describe}),
+    describe: () => ({engine: name, device, precision, threads, ...describe, ...world}),
   };
 }

@@ -1,18 +1,21 @@
 // The `torch` engine: this project's backend over libtorch.
+import {availableParallelism} from 'node:os';
 import {UserError} from '../platform/user_error.ts';
 import * as tf from '../tf.ts';
 import {host} from './cpu.ts';
 import type {OpenedBackend, Precision} from './engine.ts';
+import type {Group, GroupPlace} from './group.ts';
 
 const HOW = 'run "npm run build:torch"';
 
 /** The package's exports used here, all optional: a build of another version is refused with a sentence, not a crash. */
 interface TorchPackage {
-  configure?(options: {precision: Precision}): void;
+  configure?(options: {precision: Precision; threads?: number}): void;
   describe?(): {device: string; threads: number; precision?: Precision} & Record<string, string | number>;
   capture?: NonNullable<OpenedBackend['capture']>;
   engineStats?(): {allocated: number; reserved: number};
   emptyCache?(most: number): void;
+  openGroup?(place: GroupPlace): Promise<Group>;
 }
 
 /** What is built, or one sentence why nothing is. Loads no native code. */
@@ -30,13 +33,63 @@ export async function torchBuild(): Promise<{version: string; device: string} | 
 /** What this process has loaded: it stays, whatever is built meanwhile. */
 let loaded: {version: string; device: string} | undefined;
 
-/** @throws UserError with the reason where it is not built or does not load. */
-export async function openTorch(precision: Precision): Promise<OpenedBackend> {
+/**
+ * With a place in a larger world: computes on the GPU that is this process's by its place, or with its share of the processors,
+ * and joins the other ranks.
+ * @throws UserError with the reason where it is not built, does not load or cannot join.
+ */
+export async function openTorch(precision: Precision, place?: GroupPlace): Promise<OpenedBackend> {
   const build = loaded ?? (await torchBuild());
   if ('why' in build) throw new UserError(`The torch engine is not available: ${build.why}.`);
+  if (place && build.device === 'cuda') chooseGpu(place);
+  const opened = await openAlone(precision, build, place);
+  if (!place || place.worldSize === 1) return opened;
+  const {openGroup} = await load();
+  if (!openGroup) throw new UserError(`The torch engine has no groups of processes: ${HOW}.`);
+  try {
+    return {...opened, group: await openGroup(place)};
+  } catch (error) {
+    throw new UserError(`The torch engine cannot join the other processes: ${firstLine(error)}`, {cause: error});
+  }
+}
+
+/**
+ * The GPUs of a machine, one for each of its processes: CUDA_VISIBLE_DEVICES becomes the one of those it lists, or of all, that is
+ * this process's. Where it lists one already, that is it.
+ */
+export function chooseGpu({localRank, localWorldSize}: GroupPlace): void {
+  if (localWorldSize === 1 || process.env.TFJS_TORCH_DEVICE === 'cpu') return;
+  const list = process.env.CUDA_VISIBLE_DEVICES;
+  const gpus = list?.split(',');
+  if (gpus?.length === 1) return;
+  const gpu = gpus ? gpus[localRank] : String(localRank);
+  if (gpu === undefined) {
+    throw new UserError(
+      `CUDA_VISIBLE_DEVICES is ${list}, and this process has local rank ${localRank} of ${localWorldSize}: list a GPU for each process of this machine.`,
+    );
+  }
+  if (loaded) {
+    throw new UserError(
+      'The torch engine was opened before with all GPUs: a process that trains with others opens it with its place first.',
+    );
+  }
+  process.env.CUDA_VISIBLE_DEVICES = gpu;
+}
+
+/** Results depend on it, so it is the same for all processes of a machine. */
+function threadsOf(place: GroupPlace | undefined): {threads?: number} {
+  if (!place || place.localWorldSize === 1 || process.env.TFJS_TORCH_THREADS) return {};
+  return {threads: Math.max(1, Math.floor(availableParallelism() / place.localWorldSize))};
+}
+
+async function openAlone(
+  precision: Precision,
+  build: {version: string; device: string},
+  place: GroupPlace | undefined,
+): Promise<OpenedBackend> {
   try {
     const torch = await load();
-    torch.configure?.({precision});
+    torch.configure?.({precision, ...threadsOf(place)});
     if (!(await tf.setBackend('torch'))) throw new Error('its backend did not initialise');
     await tf.ready();
     loaded = build;

@@ -4,6 +4,7 @@ import {spawnSync} from 'node:child_process';
 import {mkdirSync, rmSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
 import {beforeAll, describe, expect, test} from 'vitest';
+import {alone} from '../../src/engine/group.ts';
 import {type Engine, type EngineName, engineTable, openEngine} from '../../src/engine/index.ts';
 import * as ops from '../../src/ops/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
@@ -50,6 +51,14 @@ test('auto passes over a torch build from other sources, and says what to run', 
 
 test('wasm refuses bf16 with a sentence', async () => {
   await expect(openEngine('wasm', {precision: 'bf16'})).rejects.toThrow(UserError);
+});
+
+test('engines other than torch train in one process: with a place among several they refuse, and auto says so', async () => {
+  const place = {rank: 0, worldSize: 2, localRank: 0, localWorldSize: 2, address: '127.0.0.1', port: 1};
+  const refusal = 'The wasm engine trains in one process: a group of 2 needs the torch engine.';
+  await expect(openEngine('wasm', {place})).rejects.toThrow(refusal);
+  await expect(openEngine('auto', {place: {...place, rank: 7}})).rejects.toThrow(refusal);
+  expect((await openEngine('wasm', {place: {...place, worldSize: 1}})).group).toBe(alone);
 });
 
 test('the table has a row for each engine, and a reason where one is not available', async () => {

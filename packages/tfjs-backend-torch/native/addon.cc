@@ -55,7 +55,7 @@ napi_value initialise(napi_env env, napi_value exports) {
     Exports functions;
     for (const auto exporter : {exportStorage, exportUnary, exportBinary, exportReduce, exportShape, exportIndex, exportMatmul,
                                 exportConv, exportPool, exportNorm, exportImage, exportComplex, exportFused, exportFusedNorms, exportOptimizer, exportRandom,
-                                exportGraph}) {
+                                exportGraph, exportGroup}) {
       exporter(functions);
     }
     for (const Export& function : functions) {

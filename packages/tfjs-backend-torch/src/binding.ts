@@ -256,6 +256,15 @@ export interface Native extends Unary, Binary, Reduce {
     decay: readonly boolean[],
   ): Handle;
   philoxNormal(step: Handle, shape: Ints, seed: number, stream: number, offset: number): Handle;
+  // group.cc
+  /** host: an address of this machine that the other ranks reach; '': the interface that GLOO_SOCKET_IFNAME names. */
+  groupOpen(rank: number, worldSize: number, address: string, port: number, host: string): Promise<number>;
+  groupMean(group: number, variables: readonly Handle[]): void;
+  groupBroadcast(group: number, variables: readonly Handle[]): void;
+  groupGatherText(group: number, text: string): Promise<string[]>;
+  groupClose(group: number): Promise<void>;
+  /** As the process ends: what waits for other ranks in threads gives up. */
+  groupsStop(): void;
   // image.cc
   resizeBilinear(x: Handle, height: number, width: number, alignCorners: boolean, halfPixel: boolean): Handle;
   resizeBilinearGrad(dy: Handle, height: number, width: number, alignCorners: boolean): Handle;

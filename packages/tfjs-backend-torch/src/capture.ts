@@ -15,7 +15,10 @@ interface Capturing {
 let capturing: Capturing | undefined;
 
 /** Refuses what a captured step may not do, by name. */
-export function refuseUnderCapture(what: string, kind: 'read' | 'upload' | 'host kernel'): void {
+export function refuseUnderCapture(
+  what: string,
+  kind: 'read' | 'upload' | 'host kernel' | 'exchange with other processes',
+): void {
   if (!capturing || (kind === 'upload' && capturing.warmingUp)) return;
   throw new CaptureRefused(
     `${what} is not possible inside a captured step: it makes no ${kind}. Do it before or after the step, or make it an input.`,

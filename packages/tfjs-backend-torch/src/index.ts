@@ -11,6 +11,7 @@ export {findBuild, isBuilt} from './built.ts';
 export {capture} from './capture.ts';
 export {type Captured, CaptureRefused} from './captured.ts';
 export type {Precision} from './dtypes.ts';
+export {type Group, type GroupPlace, openGroup} from './group.ts';
 export {hostKernelNames} from './host_adapter.ts';
 export {type EngineStats, TorchBackend} from './torch_backend.ts';
 

@@ -21,5 +21,6 @@ void exportFusedNorms(Exports& exports);
 void exportOptimizer(Exports& exports);
 void exportRandom(Exports& exports);
 void exportGraph(Exports& exports);
+void exportGroup(Exports& exports);
 
 }  // namespace tfjs_torch
