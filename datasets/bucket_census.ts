@@ -9,7 +9,7 @@ export interface BucketCensus {
   bad(source: number | undefined): void;
   /** The error of a source that gave nothing in a whole epoch and would give nothing in the next one. */
   epochEnded(epoch: {source: number; whole: boolean}): UserError | undefined;
-  /** Once every source has come to the end of an epoch: the buckets that got less than a batch. Once only. */
+  /** Once every source has come to the end of an epoch seen whole: the buckets that got less than a batch. Once only. */
   notes(): string[];
 }
 
@@ -28,7 +28,7 @@ export function bucketCensus({sources, buckets, repeat}: ResolvedData): BucketCe
     epochEnded({source, whole}) {
       const counts = ofSource[source]!;
       const {good, bad} = counts;
-      Object.assign(counts, {good: 0, bad: 0, ended: true});
+      Object.assign(counts, {good: 0, bad: 0, ended: counts.ended || whole});
       if (good > 0 || !whole || !repeat) return undefined;
       return new UserError(`None of the ${bad} samples of ${sources[source]!.shards.join(', ')} could be used.`);
     },
