@@ -1,6 +1,7 @@
 // The training loop of every stage: batch, gradients, update, figures, checkpoint. All that changes while it runs is in
 // the TrainState of train_state.ts; all randomness follows from (seed, step), so a run that was killed and resumed ends
-// in the same bytes.
+// in the same bytes. Of several ranks each runs this loop with data of its own, and they decide alike: by step and by figures that
+// are means over all. Rank 0 measures, shows and logs.
 import type {VideoBatch} from '../datasets/index.ts';
 import type {CommonConfig} from '../src/config/schema.ts';
 import type {Engine} from '../src/engine/index.ts';
@@ -12,8 +13,8 @@ import type {Recipe} from './recipe.ts';
 import type {RunLog} from './run/logging.ts';
 import type {StopRequest} from './run/stop_request.ts';
 import {STARVING, Starvation, Throughput} from './run/throughput.ts';
-import {type InFlight, launch} from './step/in_flight.ts';
-import {openTrainingStep, type StepFigures, type TrainingStep} from './step/training_step.ts';
+import {type InFlight, launch, type SharedFigures} from './step/in_flight.ts';
+import {openTrainingStep, type TrainingStep} from './step/training_step.ts';
 
 export interface LoopPlace {
   /** Updates done. */
@@ -35,6 +36,7 @@ export interface Loop {
   data: AsyncIterator<VideoBatch>;
   log: RunLog;
   stop: StopRequest;
+  /** Called on every rank at the same steps. */
   save(place: LoopPlace): Promise<void>;
   preview(step: number): Promise<void>;
 }
@@ -63,6 +65,7 @@ async function runSteps(
   underWay: UnderWay,
 ): Promise<LoopPlace & {ended: 'finished' | 'stopped'}> {
   const {config, recipe, slots, log, stop} = loop;
+  const {rank, worldSize} = loop.engine.group;
   const {steps, accumulate} = config.train;
   const due = (every: number | undefined, step: number) =>
     every !== undefined && (step % every === 0 || step === steps);
@@ -75,30 +78,34 @@ async function runSteps(
     await loop.save(place);
     saved = place.step;
   };
-  let latest: StepFigures | undefined;
+  let latest: SharedFigures | undefined;
   /** Figures that are not finite end the run here: before anything is measured or saved. */
   const settle = async () => {
     if (underWay.inFlight) latest = await underWay.inFlight.settle();
     underWay.inFlight = undefined;
   };
 
+  // Of several ranks none can stop alone: they do when all have read that one was asked to.
+  const stopping = () => (worldSize === 1 ? stop.requested : latest?.stopAsked === true);
+
   if (place.step === 0) place.metrics = await evaluate(loop, 0);
-  while (place.step < steps && !stop.requested) {
+  while (place.step < steps && !stopping()) {
     const step = place.step;
     const microBatches: tf.TensorContainer[] = [];
     const keys: string[] = [];
     for (let microBatch = 0; microBatch < accumulate; microBatch++) {
       const batch = await throughput.waitFor(loop.data.next());
-      microBatches.push(tf.tidy(() => recipe.prepare(batch, {step, microBatch})));
+      const at = {step, microBatch: microBatch * worldSize + rank};
+      microBatches.push(tf.tidy(() => recipe.prepare(batch, at)));
       keys.push(...batch.keys);
       place.data = batch.position;
     }
     // The step before is read while this one is computed.
     const before = underWay.inFlight;
-    underWay.inFlight = launch(loop, underWay.trainingStep, {step, keys, microBatches});
+    underWay.inFlight = launch(loop, underWay.trainingStep, {step, keys, microBatches, stopAsked: stop.requested});
     if (before) latest = await before.settle();
     place.step = step + 1;
-    throughput.step(keys.length);
+    throughput.step(keys.length * worldSize);
     const dueNow = {
       log: due(config.log.every, place.step),
       heldOut: due(config.heldOut.every, place.step),
@@ -124,7 +131,7 @@ async function runSteps(
     }
     log.progress(place.step, {...throughput.estimate(steps - place.step), loss});
     if (dueNow.heldOut) place.metrics = await evaluate(loop, place.step);
-    if (dueNow.preview) await withEma(slots, () => loop.preview(place.step));
+    if (dueNow.preview && rank === 0) await withEma(slots, () => loop.preview(place.step));
     if (dueNow.checkpoint) await save();
   }
   await settle();
@@ -132,8 +139,9 @@ async function runSteps(
   return {...place, ended: place.step < steps ? 'stopped' : 'finished'};
 }
 
-/** Held-out figures with the averaged weights and, as `raw.*`, with the trained ones. */
-async function evaluate({recipe, slots, log}: Loop, step: number): Promise<Record<string, number>> {
+/** Held-out figures with the averaged weights and, as `raw.*`, with the trained ones; on rank 0 alone. */
+async function evaluate({engine, recipe, slots, log}: Loop, step: number): Promise<Record<string, number>> {
+  if (engine.group.rank > 0) return {};
   const figures = await withEma(slots, () => recipe.heldOut());
   const raw = await recipe.heldOut();
   const all = {...figures, ...Object.fromEntries(Object.entries(raw).map(([name, value]) => [`raw.${name}`, value]))};

@@ -17,7 +17,7 @@ export interface TrainedWeight {
 /** Where in the run a batch is used: all randomness of the step follows from it. */
 export interface StepPlace {
   readonly step: number;
-  /** 0 .. accumulate-1 */
+  /** Among those of the step on all ranks: n-th of rank r of w is n*w + r. 0 .. accumulate * world size - 1. */
   readonly microBatch: number;
 }
 
@@ -39,7 +39,8 @@ export interface Adversary<Inputs extends tf.TensorContainer = tf.TensorContaine
 export interface AdaptiveWeight<Inputs extends tf.TensorContainer = tf.TensorContainer> {
   /** Of one micro-batch, what the weight is computed from; of one shape for all. */
   measure(inputs: Inputs, engine: Pick<Engine, 'valueAndGrads'>): tf.Tensor;
-  from(measured: readonly tf.Tensor[]): tf.Scalar;
+  /** @param mean of what was measured, over the micro-batches of all ranks */
+  from(mean: tf.Tensor): tf.Scalar;
 }
 
 /**

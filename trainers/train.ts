@@ -1,31 +1,25 @@
-// A run from its configuration to its end: engine, folder, checkpoint or parent, recipe, loop.
-import {existsSync} from 'node:fs';
-import path from 'node:path';
 import {
-  type ConfigComparison,
-  compareConfigs,
+  type Checkpointer,
   describeChange,
-  type LoadedState,
   loadCheckpoint,
-  loadLatest,
   lockRun,
   openCheckpointer,
   refuseChanges,
 } from '../checkpoints/index.ts';
 import {type BadSampleReport, batches} from '../datasets/index.ts';
-import {type StageConfig, type StageName, stageNames, stageSchemas} from '../src/config/schema.ts';
-import {type Engine, openEngine} from '../src/engine/index.ts';
-import {UserError} from '../src/platform/user_error.ts';
+import type {StageConfig} from '../src/config/schema.ts';
+import {type Engine, type GroupPlace, openEngine} from '../src/engine/index.ts';
 import * as tf from '../src/tf.ts';
 import {badSampleLog, heldOutBatches, trainingData} from './inputs/data.ts';
 import {type LoopPlace, runLoop} from './loop.ts';
 import {disposeSlots, makeMomentSlots, makeSlots} from './optimizer/optimizer.ts';
-import {lineageOf, readFrozen, writeFrozen} from './parents/frozen.ts';
-import {freezeParent} from './parents/parent.ts';
+import {lineageOf} from './parents/frozen.ts';
+import {frozenOfRun} from './parents/frozen_of_run.ts';
+import {fromRankZero, positionOfRank, positionsOfRanks, refuseDisagreement} from './ranks/agree.ts';
+import {changesSince, type FoundCheckpoint, findCheckpoint} from './run/found_checkpoint.ts';
 import {needFigure, refuseStaleFigures} from './run/keep_best.ts';
-import {type LogStyle, openLog, type RunLog} from './run/logging.ts';
-import {comparable, resumeRules} from './run/resume_rules.ts';
-import {openRunFolder, type RunFolder, runFolderAt} from './run/run_folder.ts';
+import {type LogStyle, openLog, openRankLog, type RunLog} from './run/logging.ts';
+import {folderOf, openRunFolder, type RunFolder, runFolderAt} from './run/run_folder.ts';
 import {neverStop, stopOnSignals} from './run/stop_request.ts';
 import {asJson, restore, stateOf} from './run/train_state.ts';
 import {recipeOf} from './stages.ts';
@@ -37,6 +31,8 @@ export interface TrainOptions {
   stopOnSignals?: boolean;
   logStyle?: LogStyle;
   verbose?: boolean;
+  /** Where this process stands among those that train the run together; undefined where it trains alone. */
+  place?: GroupPlace | undefined;
 }
 
 export interface TrainResult {
@@ -48,17 +44,23 @@ export interface TrainResult {
 }
 
 /**
- * Trains the stage that `config` describes, or goes on with the run of its name.
+ * Trains the stage that `config` describes, or goes on with the run of its name. Of several ranks each calls this, and sees the
+ * same run folder; rank 0 alone writes there, but for the others' own logs.
  * @throws UserError for what the user can mend; the last checkpoint stays good whatever happens.
  */
 export async function train(config: StageConfig, options: TrainOptions = {}): Promise<TrainResult> {
   refuseStaleFigures(config);
+  return (options.place?.rank ?? 0) === 0 ? trainAsRankZero(config, options) : trainBeside(config, options);
+}
+
+async function trainAsRankZero(config: StageConfig, options: TrainOptions): Promise<TrainResult> {
   const run = openRunFolder(config);
   const lock = await lockRun(run.path);
   try {
     const found = await findCheckpoint(run, options.resume);
     if (found) refuseChanges(changesSince(found.state, config), found.path);
-    const engine = await openEngine(config.engine.name, {precision: config.engine.precision});
+    const engine = await join(config, options);
+    await fromRankZero(engine.group, () => found?.path ?? '');
     const log = openLog(run, {
       style: options.logStyle ?? 'auto',
       verbose: options.verbose ?? false,
@@ -66,74 +68,99 @@ export async function train(config: StageConfig, options: TrainOptions = {}): Pr
       firstStep: found?.state.step ?? 0,
       tensorboard: config.log.tensorboard,
     });
-    try {
+    return await logged(log, async () => {
       sayStart(log, engine, run, lock.tookOverFrom, found, config);
-      return await trainWith(config, options, {run, engine, log, found});
-    } catch (error) {
-      log.logger.error(
-        {error: error instanceof Error ? error.message : String(error)},
-        'the run failed; its last checkpoint is good',
-      );
-      throw error;
-    } finally {
-      await log.close();
-    }
+      return trainWith(config, options, {run, engine, log, found});
+    });
   } finally {
     await lock.release();
   }
 }
 
-type Found = Awaited<ReturnType<typeof findCheckpoint>>;
+/** Starts from what rank 0 found. */
+async function trainBeside(config: StageConfig, options: TrainOptions): Promise<TrainResult> {
+  const engine = await join(config, options);
+  const {rank} = engine.group;
+  const checkpoint = await fromRankZero(engine.group, () => '');
+  const found =
+    checkpoint === '' ? undefined : {path: checkpoint, state: await loadCheckpoint(checkpoint), skipped: []};
+  const run = runFolderAt(folderOf(config), rank);
+  const log = openRankLog(run.log, rank, options.verbose ?? false);
+  return logged(log, () => trainWith(config, options, {run, engine, log, found}));
+}
+
+/** Opens the engine, and with it the group of those that train the same. */
+async function join(config: StageConfig, {place}: TrainOptions): Promise<Engine> {
+  const engine = await openEngine(config.engine.name, {
+    precision: config.engine.precision,
+    ...(place === undefined ? {} : {place}),
+  });
+  const {accumulate} = config.train;
+  await refuseDisagreement(engine.group, {config: asJson(config), engine, accumulate});
+  return engine;
+}
+
+async function logged(log: RunLog, work: () => Promise<TrainResult>): Promise<TrainResult> {
+  try {
+    return await work();
+  } catch (error) {
+    log.logger.error(
+      {error: error instanceof Error ? error.message : String(error)},
+      'the run failed; its last checkpoint is good',
+    );
+    throw error;
+  } finally {
+    await log.close();
+  }
+}
 
 async function trainWith(
   config: StageConfig,
   options: TrainOptions,
-  {run, engine, log, found}: {run: RunFolder; engine: Engine; log: RunLog; found: Found},
+  {run, engine, log, found}: {run: RunFolder; engine: Engine; log: RunLog; found: FoundCheckpoint},
 ): Promise<TrainResult> {
-  let frozen = await findFrozen(run, options.resume);
-  if (!frozen) {
-    frozen = await freezeParent(config);
-    if (frozen) await writeFrozen(run.frozen, frozen);
-  }
+  const {group} = engine;
+  const frozen = await frozenOfRun(config, run, options.resume, group);
   const dataLog = log.logger.child({part: 'data'});
   const listBadSample = badSampleLog(run.badSamples);
   const onBadSample = (report: BadSampleReport) => {
     if (listBadSample(report)) dataLog.warn(report, 'bad sample left out');
   };
-  const heldOut = await heldOutBatches(config, frozen, onBadSample);
+  const heldOut = group.rank === 0 ? await heldOutBatches(config, frozen, onBadSample) : [];
   const recipe = await recipeOf({config, frozen, heldOut});
   const slots = makeSlots(recipe.trained);
   const adversarySlots = makeMomentSlots(recipe.adversary?.trained ?? []);
   if (found) restore(found.state, {slots, adversarySlots}, found.path);
+  group.broadcast(
+    [...slots, ...adversarySlots].flatMap(({variable, m, v, ...rest}) => [
+      variable,
+      m,
+      v,
+      ...('ema' in rest ? [rest.ema as tf.Tensor] : []),
+    ]),
+  );
   const lineage = lineageOf(frozen);
   const place: LoopPlace = {
     step: found?.state.step ?? 0,
-    data: found?.state.data as LoopPlace['data'],
+    data: found && positionOfRank(found.state.data, group),
     metrics: {...found?.state.metrics},
   };
   const parameters = recipe.trained.reduce((sum, {variable}) => sum + variable.size, 0);
   log.logger.info({tensors: slots.length, parameters, step: place.step, steps: config.train.steps}, 'training');
 
-  const {every, keepLast, keepEvery, keepBest} = config.checkpoint;
-  const checkpointLog = log.logger.child({part: 'checkpoint'});
-  const checkpointer = await openCheckpointer({
-    folder: run.checkpoints,
-    keep: {
-      last: keepLast,
-      ...(keepEvery === undefined ? {} : {every: keepEvery}),
-      ...(keepBest ? {best: keepBest} : {}),
-    },
-    onWritten: ({name, bytes}) => checkpointLog.info({checkpoint: name, bytes}, 'written'),
-  });
+  const {every, keepBest} = config.checkpoint;
+  const checkpointer = group.rank === 0 ? await checkpointerOf(config, run, log) : undefined;
   const stop = options.stopOnSignals ? stopOnSignals(log.logger) : neverStop;
   const data = batches(trainingData(config, frozen), {
     seed: config.run.seed,
+    rank: group.rank,
+    worldSize: group.worldSize,
     ...(place.data === undefined ? {} : {resume: place.data}),
     onBadSample,
     onNote: note => dataLog.warn(note),
   });
   try {
-    checkpointer.reserve(stateOf(config, engine, {slots, adversarySlots}, place, lineage));
+    checkpointer?.reserve(stateOf(config, engine, {slots, adversarySlots}, place, lineage));
     const ended = await runLoop(
       {
         config,
@@ -145,8 +172,9 @@ async function trainWith(
         log,
         stop,
         save: async now => {
-          await checkpointer.save(stateOf(config, engine, {slots, adversarySlots}, now, lineage));
-          if (keepBest) needFigure(keepBest.metric, now.metrics);
+          const data = await positionsOfRanks(group, now.data);
+          await checkpointer?.save({...stateOf(config, engine, {slots, adversarySlots}, now, lineage), data});
+          if (keepBest && checkpointer) needFigure(keepBest.metric, now.metrics);
         },
         preview: async step => {
           const files = (await recipe.preview?.(run.previews, step)) ?? [];
@@ -156,11 +184,12 @@ async function trainWith(
       },
       place,
     );
-    await checkpointer.close();
+    await checkpointer?.close();
+    await group.close();
     log.logger.info({step: ended.step, checkpointEvery: every, numTensors: tf.memory().numTensors}, ended.ended);
     return {ended: ended.ended, step: ended.step, folder: run.path, metrics: ended.metrics};
   } finally {
-    await checkpointer.close().catch(() => undefined);
+    await checkpointer?.close().catch(() => undefined);
     await data.return(undefined);
     stop.release();
     disposeSlots([...slots, ...adversarySlots]);
@@ -168,38 +197,18 @@ async function trainWith(
   }
 }
 
-/** The latest of the run; or the checkpoint, or the latest of the run folder, that `resume` names. */
-async function findCheckpoint(run: RunFolder, resume: string | undefined) {
-  if (resume === undefined) return loadLatest(run.checkpoints);
-  const other = runFolderAt(resume);
-  if (!existsSync(other.checkpoints)) return {path: resume, state: await loadCheckpoint(resume), skipped: []};
-  const found = await loadLatest(other.checkpoints);
-  if (!found) throw new UserError(`--resume ${resume}: this run has no checkpoint yet.`);
-  return found;
-}
-
-/** What the run froze, or, where it is resumed from another run's checkpoint, what that one did. */
-async function findFrozen(run: RunFolder, resume: string | undefined) {
-  const own = await readFrozen(run.frozen);
-  if (own || resume === undefined) return own;
-  const folder = existsSync(runFolderAt(resume).checkpoints)
-    ? resume
-    : path.dirname(path.dirname(path.resolve(resume)));
-  const frozen = await readFrozen(runFolderAt(folder).frozen);
-  if (frozen) await writeFrozen(run.frozen, frozen);
-  return frozen;
-}
-
-/** What changed between the configuration a checkpoint was written with and today's. */
-function changesSince(state: LoadedState, config: StageConfig): ConfigComparison {
-  return compareConfigs(comparable(savedConfig(state)), comparable(asJson(config)), resumeRules);
-}
-
-/** A checkpoint's configuration with today's default of every option that did not exist when it was written. */
-function savedConfig({config, stage}: LoadedState): LoadedState['config'] {
-  const schema = stageNames.includes(stage as StageName) ? stageSchemas[stage as StageName] : undefined;
-  const parsed = schema?.safeParse(config);
-  return parsed?.success ? asJson(parsed.data) : config;
+function checkpointerOf(config: StageConfig, run: RunFolder, log: RunLog): Promise<Checkpointer> {
+  const {keepLast, keepEvery, keepBest} = config.checkpoint;
+  const checkpointLog = log.logger.child({part: 'checkpoint'});
+  return openCheckpointer({
+    folder: run.checkpoints,
+    keep: {
+      last: keepLast,
+      ...(keepEvery === undefined ? {} : {every: keepEvery}),
+      ...(keepBest ? {best: keepBest} : {}),
+    },
+    onWritten: ({name, bytes}) => checkpointLog.info({checkpoint: name, bytes}, 'written'),
+  });
 }
 
 function sayStart(
@@ -207,12 +216,19 @@ function sayStart(
   engine: Engine,
   run: RunFolder,
   tookOverFrom: string | undefined,
-  found: Found,
+  found: FoundCheckpoint,
   config: StageConfig,
 ): void {
   const {logger} = log;
   logger.info(
-    {engine: engine.name, device: engine.device, precision: engine.precision, threads: engine.threads, run: run.path},
+    {
+      engine: engine.name,
+      device: engine.device,
+      precision: engine.precision,
+      threads: engine.threads,
+      ...(engine.group.worldSize === 1 ? {} : {ranks: engine.group.worldSize}),
+      run: run.path,
+    },
     'engine',
   );
   for (const {engine: name, why} of engine.passedOver) logger.info({engine: name, why}, 'passed over');

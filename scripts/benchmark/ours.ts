@@ -84,6 +84,7 @@ const phase = openPhase(
     valueAndGrads: engine.valueAndGrads,
     capture: options.variant === 'eager' ? runEachTime : engine.capture,
     accumulate: 1,
+    group: engine.group,
     spoiled: tf.tidy(() => tf.variable(tf.scalar(0), false)),
   },
   slots,

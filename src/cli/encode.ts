@@ -11,8 +11,8 @@ interface EncodeArguments {
   batch: number;
   text?: boolean;
   workers: number;
-  rank: number;
-  ranks: number;
+  rank?: number;
+  ranks?: number;
   'bad-samples': 'skip' | 'stop';
   overwrite: boolean;
   engine: 'auto' | 'torch' | 'node-gpu' | 'wasm' | 'cpu';
@@ -37,8 +37,11 @@ export const encode: CommandModule<object, EncodeArguments> = {
       .option('batch', {type: 'number', default: 8, describe: 'frames encoded at once'})
       .option('text', {type: 'boolean', describe: 'encode captions too; the default where --from has a text encoder'})
       .option('workers', {type: 'number', default: 1, describe: 'decoding threads'})
-      .option('rank', {type: 'number', default: 0, describe: 'of --ranks processes that share the shards'})
-      .option('ranks', {type: 'number', default: 1})
+      .option('ranks', {
+        type: 'number',
+        describe: 'share the shards among so many processes of this machine, with a GPU each',
+      })
+      .option('rank', {type: 'number', describe: 'be this one of --ranks processes, the others started elsewhere'})
       .option('bad-samples', {
         choices: ['skip', 'stop'] as const,
         default: 'skip' as const,
@@ -53,7 +56,11 @@ export const encode: CommandModule<object, EncodeArguments> = {
       ) as never,
   handler: async args => {
     const {UserError} = await import('../platform/user_error.ts');
-    const {size, frames, batch, workers, rank, ranks} = args;
+    const {takePlace} = await import('./launch.ts');
+    const {launched, place} = args.rank === undefined ? await takePlace(args.ranks) : {launched: false};
+    if (launched) return;
+    const {rank, worldSize: ranks} = place ?? {rank: args.rank ?? 0, worldSize: args.ranks ?? 1};
+    const {size, frames, batch, workers} = args;
     const [height = 0, width = 0] = size;
     for (const [name, value, least] of [
       ['size', height, 1],
@@ -71,6 +78,9 @@ export const encode: CommandModule<object, EncodeArguments> = {
     const {encodeShards} = await import('../../trainers/index.ts');
     const report = await encodeShards({
       ...args,
+      rank,
+      ranks,
+      ...(place === undefined ? {} : {place}),
       height,
       width,
       maxFrames: frames,

@@ -1,6 +1,8 @@
 // How a command ends when it cannot go on: one sentence for what the user can mend, the stack only with --verbose.
 
-/** Prints the failure to stderr and exits with code 1. */
+import {RANK_LOST_EXIT, RankLost} from '../platform/rank_lost.ts';
+
+/** Prints the failure to stderr and exits with code 1, or with one of its own where another process is the cause. */
 export function reportFailure(failure: unknown, kind: 'usage' | 'command'): never {
   const verbose = process.argv.includes('--verbose');
   const error = failure instanceof Error ? failure : new Error(String(failure));
@@ -9,7 +11,7 @@ export function reportFailure(failure: unknown, kind: 'usage' | 'command'): neve
   if (verbose) console.error(error.stack ?? error.message);
   else if (known) console.error(`video-ldm: ${kind === 'usage' ? oneLine(error.message) : error.message}${hint}`);
   else console.error(`video-ldm: unexpected failure: ${error.message.split('\n')[0]} (--verbose shows where)`);
-  process.exit(1);
+  process.exit(error instanceof RankLost ? RANK_LOST_EXIT : 1);
 }
 
 /** Usage errors as one sentence: yargs lists wrong choices on lines of their own. */

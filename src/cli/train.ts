@@ -7,6 +7,7 @@ interface TrainArguments {
   set: string[];
   engine?: string;
   resume?: string;
+  ranks?: number;
   log: 'auto' | 'pretty' | 'json';
   'dry-run': boolean;
   data: boolean;
@@ -35,6 +36,10 @@ export const train: CommandModule<object, TrainArguments> = {
         type: 'string',
         describe: "start from this checkpoint, or this run's latest, instead of the run's own latest",
       })
+      .option('ranks', {
+        type: 'number',
+        describe: 'train in so many processes of this machine, with a GPU and batches of its own each (torch engine)',
+      })
       .option('log', {
         choices: ['auto', 'pretty', 'json'] as const,
         default: 'auto' as const,
@@ -62,10 +67,13 @@ export const train: CommandModule<object, TrainArguments> = {
     const config = loadConfig(args.config, overrides);
     if (args['dry-run']) {
       const {dryRun} = await import('../../trainers/reports/dry_run.ts');
-      const {data, assume} = args;
-      return console.log(await dryRun(config, {configs: path.dirname(args.config), data, assume}));
+      const {data, assume, ranks = 1} = args;
+      return console.log(await dryRun(config, {configs: path.dirname(args.config), data, assume, ranks}));
     }
+    const {takePlace} = await import('./launch.ts');
+    const {launched, place} = await takePlace(args.ranks);
+    if (launched) return;
     const {train: run} = await import('../../trainers/index.ts');
-    await run(config, {resume: args.resume, stopOnSignals: true, logStyle: args.log, verbose: args.verbose});
+    await run(config, {resume: args.resume, stopOnSignals: true, logStyle: args.log, verbose: args.verbose, place});
   },
 };

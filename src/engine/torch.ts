@@ -1,5 +1,6 @@
 // The `torch` engine: this project's backend over libtorch.
 import {availableParallelism} from 'node:os';
+import {RankLost} from '../platform/rank_lost.ts';
 import {UserError} from '../platform/user_error.ts';
 import * as tf from '../tf.ts';
 import {host} from './cpu.ts';
@@ -47,10 +48,40 @@ export async function openTorch(precision: Precision, place?: GroupPlace): Promi
   const {openGroup} = await load();
   if (!openGroup) throw new UserError(`The torch engine has no groups of processes: ${HOW}.`);
   try {
-    return {...opened, group: await openGroup(place)};
+    return {...opened, group: sayingWhoIsLost(await openGroup(place))};
   } catch (error) {
     throw new UserError(`The torch engine cannot join the other processes: ${firstLine(error)}`, {cause: error});
   }
+}
+
+/** The group, whose calls throw a RankLost where another rank is gone. */
+function sayingWhoIsLost(group: Group): Group {
+  const {rank, worldSize} = group;
+  const lost = (error: unknown): unknown =>
+    error instanceof Error && error.message.includes('another rank is gone')
+      ? new RankLost(
+          `Rank ${rank} of ${worldSize} cannot go on, because another rank is gone, which may have said why: the run's last checkpoint is good, and the same command goes on from it.`,
+          {cause: error},
+        )
+      : error;
+  const explained = <T>(call: () => T): T => {
+    try {
+      return call();
+    } catch (error) {
+      throw lost(error);
+    }
+  };
+  return {
+    rank,
+    worldSize,
+    allReduceMean: variables => explained(() => group.allReduceMean(variables)),
+    broadcast: variables => explained(() => group.broadcast(variables)),
+    allGatherText: text =>
+      group.allGatherText(text).catch((error: unknown) => {
+        throw lost(error);
+      }),
+    close: () => group.close(),
+  };
 }
 
 /**

@@ -49,7 +49,9 @@ const value = (scalar: tf.Tensor) => scalar.dataSync()[0]!;
 function weightOf<Inputs extends tf.TensorContainer>({adversary}: Recipe<Inputs>, microBatches: Inputs[]): tf.Scalar {
   const {weight} = adversary!;
   if (typeof weight === 'number') throw new Error('The weight is fixed.');
-  return tf.tidy(() => weight.from(microBatches.map(inputs => weight.measure(inputs, engine))));
+  return tf.tidy(() =>
+    weight.from(tf.div(tf.addN(microBatches.map(inputs => weight.measure(inputs, engine))), microBatches.length)),
+  );
 }
 
 describe('autoencoder', () => {

@@ -4,7 +4,7 @@ import {readdirSync} from 'node:fs';
 import path from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {loadLatest} from '../../checkpoints/index.ts';
-import {openEngine} from '../../src/engine/index.ts';
+import {alone, openEngine} from '../../src/engine/index.ts';
 import * as tf from '../../src/tf.ts';
 import {refuseNonFinite, refuseNonFiniteState} from '../../trainers/optimizer/non_finite.ts';
 import {disposeSlots, type MomentSlot, makeMomentSlots} from '../../trainers/optimizer/optimizer.ts';
@@ -39,18 +39,24 @@ const latents = (values: number[]) => ({
 test('an input is named with its sample, before weights and gradients', async () => {
   const inputs = [latents([1, 1, 1, 1]), latents([1, 1, Number.POSITIVE_INFINITY, 1])];
   const bad = [tf.tensor1d([1, 1]), tf.tensor1d([Number.NaN, 1])];
-  await expect(refuseNonFinite({...step, inputs, slots, gradients: bad})).rejects.toThrow(
+  await expect(refuseNonFinite({...step, inputs, slots, gradients: bad}, alone)).rejects.toThrow(
     /^Step 7 is not finite \(loss NaN\): the first bad value is in the input latents of sample d, with samples a, b, c, d; /,
   );
 });
 
 test('a weight, a gradient, or the loss alone', async () => {
   const inputs = [latents([1, 1, 1, 1]), latents([1, 1, 1, 1])];
-  await expect(refuseNonFinite({...step, inputs, slots, gradients: good()})).rejects.toThrow('in the loss, with');
+  await expect(refuseNonFinite({...step, inputs, slots, gradients: good()}, alone)).rejects.toThrow(
+    'in the loss, with',
+  );
   const bad = [tf.tensor1d([1, 1]), tf.tensor1d([Number.NaN, 1])];
-  await expect(refuseNonFinite({...step, inputs, slots, gradients: bad})).rejects.toThrow('in the gradient of second,');
+  await expect(refuseNonFinite({...step, inputs, slots, gradients: bad}, alone)).rejects.toThrow(
+    'in the gradient of second,',
+  );
   slots[0]!.variable.assign(tf.tensor1d([1, Number.NEGATIVE_INFINITY]));
-  await expect(refuseNonFinite({...step, inputs, slots, gradients: bad})).rejects.toThrow('in the weight first,');
+  await expect(refuseNonFinite({...step, inputs, slots, gradients: bad}, alone)).rejects.toThrow(
+    'in the weight first,',
+  );
 });
 
 test('a state that is not finite is not saved', async () => {

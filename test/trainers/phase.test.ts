@@ -1,7 +1,7 @@
 // A phase of the training step: its update is that of the mean gradients, to the byte, whatever the shapes of the micro-batches;
 // and each shape, micro-step and update is captured once.
 import {beforeAll, expect, test} from 'vitest';
-import {type Engine, openEngine} from '../../src/engine/index.ts';
+import {alone, type Engine, openEngine} from '../../src/engine/index.ts';
 import * as tf from '../../src/tf.ts';
 import {meanGradients} from '../../trainers/optimizer/accumulate.ts';
 import {disposeSlots, makeSlots, type Slot, update, updateOptions} from '../../trainers/optimizer/optimizer.ts';
@@ -61,7 +61,11 @@ test.each([
     return engine.capture(step);
   };
   const spoiled = tf.tidy(() => tf.variable(tf.scalar(0), false));
-  const phase = openPhase({valueAndGrads: engine.valueAndGrads, capture, accumulate, spoiled}, ours.slots, ours.loss);
+  const phase = openPhase(
+    {valueAndGrads: engine.valueAndGrads, capture, accumulate, group: alone, spoiled},
+    ours.slots,
+    ours.loss,
+  );
   for (let step = 0; step < STEPS; step++) {
     const microBatches = Array.from({length: accumulate}, (_, i) => rowsOf(step, i));
     const options = updateOptions(config, {step, steps: STEPS});

@@ -11,7 +11,7 @@ import {
   wholePool,
   wholeSamples,
 } from '../../datasets/index.ts';
-import {type EngineName, openEngine, type Precision} from '../../src/engine/index.ts';
+import {type EngineName, type GroupPlace, openEngine, type Precision} from '../../src/engine/index.ts';
 import type {AutoencoderKL} from '../../src/models/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
 import {buildAutoencoder} from '../parents/frozen.ts';
@@ -44,6 +44,8 @@ export interface EncodeOptions {
   /** This process encodes each `ranks`-th shard, from the `rank`-th on. */
   rank: number;
   ranks: number;
+  /** Among those of its machine, which share its GPUs or processors. */
+  place?: GroupPlace;
   onBadSample: 'skip' | 'stop';
   /** Encode again what is there. */
   overwrite: boolean;
@@ -74,7 +76,10 @@ export async function encodeShards(options: EncodeOptions): Promise<EncodeReport
   const {autoencoder: host, text: hostText} = await encodersOf(options);
   mkdirSync(out, {recursive: true});
   removeUnfinished(out);
-  const engine = await openEngine(options.engine, {precision: options.precision ?? 'fp32'});
+  const {place, precision = 'fp32'} = options;
+  // Nothing is exchanged with the others: alone, on its share of the machine.
+  const share = place && {...place, rank: 0, worldSize: 1};
+  const engine = await openEngine(options.engine, {precision, ...(share ? {place: share} : {})});
   onProgress(`engine ${engine.name}, ${engine.device}, ${engine.precision}`);
   const autoencoder = buildAutoencoder({autoencoder: host});
   const {factor} = autoencoder;

@@ -133,9 +133,9 @@ function adaptiveWeight<Inputs extends tf.TensorContainer>(
       return stacked;
     },
 
-    from: measured =>
+    from: gradients =>
       tf.tidy(() => {
-        const [ofLoss, ofTerm] = tf.unstack(tf.div(tf.addN([...measured]), measured.length));
+        const [ofLoss, ofTerm] = tf.unstack(gradients);
         const norm = (gradient: tf.Tensor) => tf.sqrt(tf.sum(tf.square(gradient)));
         const ratio = tf.clipByValue(tf.div(norm(ofLoss!), tf.add(norm(ofTerm!), 1e-4)), 0, 1e4);
         return tf.mul(ratio, weight) as tf.Scalar;

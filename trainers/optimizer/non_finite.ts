@@ -1,6 +1,8 @@
 // A loss or gradient that is NaN or infinite ends the run: the update was not applied, the last checkpoint is good.
+import type {Group} from '../../src/engine/index.ts';
 import {UserError} from '../../src/platform/user_error.ts';
 import * as tf from '../../src/tf.ts';
+import {firstFailure} from '../ranks/agree.ts';
 import type {MomentSlot, Slot} from './optimizer.ts';
 
 export interface NonFiniteStep {
@@ -15,17 +17,20 @@ export interface NonFiniteStep {
 }
 
 /**
- * Looks in the order of computation: the step's inputs, the weights, then the gradients, in order of declaration.
+ * Looks in the order of computation: the step's inputs, the weights, then the gradients, in order of declaration. Of several ranks
+ * it may be one alone that finds a cause: it speaks for all.
  * @throws UserError always, naming the step, the samples and the first tensor that is not finite.
  */
-export async function refuseNonFinite(at: NonFiniteStep): Promise<never> {
-  const culprit =
-    (await badInput(at)) ??
-    (await badWeight(at)) ??
-    (Number.isFinite(at.loss) ? 'the sum of all gradients' : 'the loss');
-  throw new UserError(
-    `Step ${at.step + 1} is not finite (loss ${at.loss}): the first bad value is in ${culprit}, with samples ${at.keys.join(', ')}; ` +
-      'it changed no weight that is saved, and the last checkpoint is good: lower optimizer.learningRate, set optimizer.clipNorm or look at these samples.',
+export async function refuseNonFinite(at: NonFiniteStep, group: Group): Promise<never> {
+  const culprit = (await badInput(at)) ?? (await badWeight(at)) ?? (Number.isFinite(at.loss) ? undefined : 'the loss');
+  const told = await firstFailure(group, culprit && sentenceOf(at, culprit));
+  throw new UserError(told ?? sentenceOf(at, 'the sum of all gradients'));
+}
+
+function sentenceOf({step, loss, keys}: NonFiniteStep, culprit: string): string {
+  return (
+    `Step ${step + 1} is not finite (loss ${loss}): the first bad value is in ${culprit}, with samples ${keys.join(', ')}; ` +
+    'it changed no weight that is saved, and the last checkpoint is good: lower optimizer.learningRate, set optimizer.clipNorm or look at these samples.'
   );
 }
 

@@ -27,21 +27,32 @@ import {estimateMemory, type MemoryEstimate} from './estimate_memory.ts';
 export interface DryRunOptions extends Plan {
   /** Read the first batch; without it no shard is opened. Default true. */
   data?: boolean;
+  /** Processes that will train together; default 1. */
+  ranks?: number;
 }
 
 /** What a run of `config` would start with, for people. @throws UserError for what would stop it at its start. */
 export async function dryRun(config: StageConfig, options: DryRunOptions): Promise<string> {
   const {frozen, origin} = await planParent(config, options);
   const networks = plannedNetworks(config, frozen ?? {});
+  const {ranks = 1} = options;
   const sections = [
     ['Configuration', stringify(config).trimEnd()],
     ['Parent', origin],
     ...layersOverTime(config, frozen ?? {}),
     ['Networks', parametersTable(networks)],
-    ['Memory', await memoryNeeds(config, networks, frozen)],
+    ['Memory', await memoryNeeds(config, networks, {frozen, ranks})],
+    ...(ranks === 1 ? [] : [['Samples a step', samplesAStep(config, ranks)]]),
     ...(options.data === false ? [] : [['First batch', await firstBatch(config, frozen)]]),
   ];
   return sections.map(([title, text]) => `== ${title}\n${text}`).join('\n\n');
+}
+
+function samplesAStep({data, train}: StageConfig, ranks: number): string {
+  const sizes = [...new Set(data.buckets?.map(({batchSize}) => batchSize ?? data.batchSize) ?? [data.batchSize])];
+  const each = (size: number) =>
+    `batchSize ${size} x accumulate ${train.accumulate} x ${ranks} ranks = ${size * train.accumulate * ranks}`;
+  return sizes.map(each).join('\n');
 }
 
 /** As the parent has them or as configured: the configuration alone need not say. */
@@ -55,7 +66,7 @@ function layersOverTime(config: StageConfig, frozen: Parts): [string, string][] 
 export async function inspectConfig(config: StageConfig, plan: Plan): Promise<string> {
   const {frozen, origin} = await planParent(config, plan);
   const networks = plannedNetworks(config, frozen ?? {});
-  const memory = await memoryNeeds(config, networks, frozen);
+  const memory = await memoryNeeds(config, networks, {frozen, ranks: 1});
   return [`stage ${config.stage}, from ${origin}`, parametersTable(networks), memory].join('\n\n');
 }
 
@@ -145,7 +156,7 @@ export function stateBytes(networks: readonly PlannedNetwork[]): Record<string, 
 async function memoryNeeds(
   config: StageConfig,
   networks: readonly PlannedNetwork[],
-  frozen: Frozen | undefined,
+  {frozen, ranks}: {frozen: Frozen | undefined; ranks: number},
 ): Promise<string> {
   const planned = {
     ...config,
@@ -154,9 +165,9 @@ async function memoryNeeds(
   const {loss} =
     planned.stage === 'autoencoder' || planned.stage === 'decoder' ? planned : {loss: {perceptual: undefined}};
   const missing = loss.perceptual?.weights.find(file => !existsSync(file));
-  if (missing === undefined) return memoryTable(networks, await estimateMemory(planned, frozen));
+  if (missing === undefined) return memoryTable(networks, await estimateMemory(planned, frozen, ranks));
   const without = {...planned, loss: {...loss, perceptual: undefined}} as StageConfig;
-  const memory = memoryTable(networks, await estimateMemory(without, frozen));
+  const memory = memoryTable(networks, await estimateMemory(without, frozen, ranks));
   return `${memory}\nLPIPS is not in it: ${missing} is not there.`;
 }
 

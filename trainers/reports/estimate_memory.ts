@@ -2,7 +2,7 @@
 // recipe. What is counted is what the torch engine's allocator would report in float32; see docs/engines.md for how near it is.
 import type {VideoBatch} from '../../datasets/index.ts';
 import type {CommonConfig, StageConfig} from '../../src/config/schema.ts';
-import {type Engine, runEachTime, valueAndGrads} from '../../src/engine/index.ts';
+import {alone, type Engine, runEachTime, valueAndGrads} from '../../src/engine/index.ts';
 import type {Block} from '../../src/layers/block.ts';
 import {withoutInitialValues} from '../../src/layers/initializers.ts';
 import {withShapesBackend} from '../../src/memory/shapes_backend.ts';
@@ -34,10 +34,10 @@ export interface MemoryEstimate {
 
 /**
  * Estimates without allocating: a full-size stage takes seconds. The parent that `from` names must be there; of its weights
- * only names and shapes are read.
+ * only names and shapes are read. What is counted is one rank's.
  * @throws UserError for what would also stop the run itself: a parent that is missing or does not fit.
  */
-export async function estimateMemory(config: StageConfig, known?: Frozen): Promise<MemoryEstimate> {
+export async function estimateMemory(config: StageConfig, known?: Frozen, ranks = 1): Promise<MemoryEstimate> {
   const frozen = withZeros(known ?? (await parentShapes(config)));
   return withoutInitialValues(() =>
     withShapesBackend(async backend => {
@@ -49,7 +49,8 @@ export async function estimateMemory(config: StageConfig, known?: Frozen): Promi
       const optimizer = backend.live - before - weights;
       backend.resetPeak();
       try {
-        await trainOneStep(config, recipe, {slots, adversarySlots}, {valueAndGrads, capture: runEachTime});
+        const engine = {valueAndGrads, capture: runEachTime, group: {...alone, worldSize: ranks}};
+        await trainOneStep(config, recipe, {slots, adversarySlots}, engine);
         const peak = backend.peak - before;
         const trained = [...slots, ...adversarySlots].reduce((sum, {variable}) => sum + variable.size, 0);
         const gradients = 4 * trained;
@@ -103,7 +104,7 @@ export async function trainOneStep(
   config: StageConfig,
   given: Recipe,
   slots: {slots: readonly Slot[]; adversarySlots: readonly MomentSlot[]},
-  engine: Pick<Engine, 'valueAndGrads' | 'capture'>,
+  engine: Pick<Engine, 'valueAndGrads' | 'capture' | 'group'>,
 ): Promise<void> {
   const recipe = {...given, adversary: given.adversary && {...given.adversary, startStep: 0}};
   const step = openTrainingStep({config, engine, recipe, ...slots});

@@ -93,6 +93,26 @@ export function openLog(
   };
 }
 
+/** Of a rank other than 0: a file of its own, and on the console what a person should see. Rank 0 has the figures. */
+export function openRankLog(path: string, rank: number, verbose: boolean): RunLog {
+  const level = verbose ? 'debug' : 'info';
+  const file = createWriteStream(path, {flags: 'a'});
+  const logger = pino(
+    {level, base: {rank}},
+    pino.multistream([
+      {level: 'warn', stream: process.stdout},
+      {level, stream: file},
+    ]),
+  );
+  return {
+    logger,
+    metrics() {},
+    async images() {},
+    progress() {},
+    close: () => new Promise<void>(resolve => file.end(resolve)),
+  };
+}
+
 /** A resumed run repeats the steps after its checkpoint: their first figures go, so that each step stands once. */
 function dropMetricsAfter(path: string, step: number): void {
   if (!existsSync(path)) return;

@@ -20,14 +20,16 @@ export interface RunFolder {
   readonly tensorboard: string;
 }
 
-export function runFolderAt(folder: string): RunFolder {
+/** @param rank of several that train the run: each but the first has logs of its own. */
+export function runFolderAt(folder: string, rank = 0): RunFolder {
   const at = (name: string) => path.join(folder, name);
+  const own = (stem: string) => at(rank === 0 ? `${stem}.jsonl` : `${stem}.rank-${rank}.jsonl`);
   return {
     path: folder,
     config: at('config.yaml'),
-    log: at('log.jsonl'),
+    log: own('log'),
     metrics: at('metrics.jsonl'),
-    badSamples: at('bad-samples.jsonl'),
+    badSamples: own('bad-samples'),
     frozen: at('frozen'),
     checkpoints: at('checkpoints'),
     previews: at('previews'),
@@ -35,9 +37,14 @@ export function runFolderAt(folder: string): RunFolder {
   };
 }
 
+/** Of the run of this configuration. */
+export function folderOf({run}: Pick<CommonConfig, 'run'>): string {
+  return path.join(run.root, run.name);
+}
+
 /** @throws UserError if the folder cannot be made or written. */
 export function openRunFolder(config: CommonConfig): RunFolder {
-  const run = runFolderAt(path.join(config.run.root, config.run.name));
+  const run = runFolderAt(folderOf(config));
   try {
     for (const folder of [run.path, run.checkpoints]) mkdirSync(folder, {recursive: true});
     accessSync(run.path, constants.W_OK | constants.X_OK);

@@ -1,7 +1,7 @@
 // One network's share of a training step, as captured functions: gradients of its loss, accumulation over the micro-batches,
 // clipping, AdamW and averages. Whatever changes from step to step is a tensor among the inputs; what outlives a call (weights,
 // moments, averages, sums of gradients) is written in place.
-import type {Engine} from '../../src/engine/index.ts';
+import type {Engine, Group} from '../../src/engine/index.ts';
 import {type AdamWOptions, adamWScalars, overwrite} from '../../src/ops/index.ts';
 import * as tf from '../../src/tf.ts';
 import {type MomentSlot, update} from '../optimizer/optimizer.ts';
@@ -10,8 +10,10 @@ import {perShape} from './per_shape.ts';
 export interface PhaseTools {
   readonly valueAndGrads: Engine['valueAndGrads'];
   readonly capture: Engine['capture'];
-  /** Micro-batches of a step. */
+  /** Micro-batches of a step, on this rank. */
   readonly accumulate: number;
+  /** Gradients are averaged over its ranks, between captured functions. */
+  readonly group: Group;
   /**
    * A number that is 0 while every loss and gradient of the run was finite, and NaN from the first on that was not: from then
    * on no update changes anything, in whatever phase, so that it may be found out late.
@@ -30,7 +32,8 @@ export function openPhase<Inputs extends tf.TensorContainer>(
   slots: readonly MomentSlot[],
   loss: (inputs: Inputs) => tf.Scalar,
 ): Phase<Inputs> {
-  return tools.accumulate === 1 ? wholePhase(tools, slots, loss) : accumulatingPhase(tools, slots, loss);
+  const isWhole = tools.accumulate === 1 && tools.group.worldSize === 1;
+  return isWhole ? wholePhase(tools, slots, loss) : accumulatingPhase(tools, slots, loss);
 }
 
 /** Forward, backward and update in one function. */
@@ -51,9 +54,9 @@ function wholePhase<Inputs extends tf.TensorContainer>(
   };
 }
 
-/** A function for the first micro-batch, one for the others, and one for the update; between them are the mean gradients. */
+/** A function for the first micro-batch, one for the others, and one for the update; between them are the mean gradients, and the other ranks'. */
 function accumulatingPhase<Inputs extends tf.TensorContainer>(
-  {valueAndGrads, capture, accumulate, spoiled}: PhaseTools,
+  {valueAndGrads, capture, accumulate, group, spoiled}: PhaseTools,
   slots: readonly MomentSlot[],
   loss: (inputs: Inputs) => tf.Scalar,
 ): Phase<Inputs> {
@@ -65,7 +68,7 @@ function accumulatingPhase<Inputs extends tf.TensorContainer>(
       note(spoiled, value);
       for (const [i, gradient] of grads.entries()) {
         tf.tidy(() => {
-          const share = tf.mul(gradient, 1 / accumulate);
+          const share = accumulate === 1 ? gradient : tf.mul(gradient, 1 / accumulate);
           overwrite(means[i]!, isFirst ? share : tf.add(means[i]!, share));
         });
         gradient.dispose();
@@ -78,6 +81,8 @@ function accumulatingPhase<Inputs extends tf.TensorContainer>(
     run: (microBatches, options) =>
       tf.tidy(() => {
         const losses = microBatches.map((inputs, i) => (i === 0 ? first : later)(inputs));
+        // What is not finite on one rank spoils the run on all: their weights stay the same.
+        group.allReduceMean([...means, spoiled]);
         return tf.stack([...losses, updated(scalarsOf(options))]) as tf.Tensor1D;
       }),
     dispose() {

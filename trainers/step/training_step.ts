@@ -10,7 +10,7 @@ import {openPhase, type PhaseTools} from './phase.ts';
 
 export interface StepTools {
   config: Pick<CommonConfig, 'train' | 'optimizer'>;
-  engine: Pick<Engine, 'valueAndGrads' | 'capture'>;
+  engine: Pick<Engine, 'valueAndGrads' | 'capture' | 'group'>;
   recipe: Recipe;
   slots: readonly Slot[];
   /** Of the recipe's adversary, where it has one. */
@@ -44,6 +44,7 @@ export function openTrainingStep({config, engine, recipe, slots, adversarySlots 
     valueAndGrads: engine.valueAndGrads,
     capture: capture === 'off' ? runEachTime : engine.capture,
     accumulate,
+    group: engine.group,
     spoiled: tf.tidy(() => tf.variable(tf.scalar(0), false)),
   };
   const model = openPhase(tools, slots, ({batch, weight}: {batch: tf.TensorContainer; weight?: tf.Scalar}) =>
@@ -80,8 +81,12 @@ function openAdversary(tools: PhaseTools, adversary: Adversary, slots: readonly 
       : perShape(tools.capture, (batch: tf.TensorContainer) => weight.measure(batch, tools));
   return {
     takesPart: (step: number) => step >= startStep,
-    weigh: (microBatches: readonly tf.TensorContainer[]): tf.Scalar =>
-      typeof weight === 'number' ? tf.scalar(weight) : weight.from(microBatches.map(batch => measure!(batch))),
+    weigh: (microBatches: readonly tf.TensorContainer[]): tf.Scalar => {
+      if (typeof weight === 'number') return tf.scalar(weight);
+      const mean = tf.div(tf.addN(microBatches.map(batch => measure!(batch))), microBatches.length);
+      tools.group.allReduceMean([mean]);
+      return weight.from(mean);
+    },
     run: (step: number, microBatches: readonly tf.TensorContainer[]) =>
       phase.run(microBatches, updateOptions(optimizer, {step: step - startStep, steps: steps - startStep})),
     dispose() {
