@@ -37,6 +37,10 @@ const cases: Record<string, Case> = {
     (x, g, b, scale, shift) =>
       ops.groupNorm(x!, g!, b!, {groups: 3, epsilon, silu: true, scaleShift: {scale: scale!, shift: shift!}}),
   ],
+  'groupNorm with silu of large numbers, beyond where exp is infinite': [
+    [[2, 3, 5, 16], [16], [16]],
+    (x, g, b) => ops.groupNorm(x!, tf.mul(g!, 500), b!, {groups: 4, epsilon, silu: true}),
+  ],
   layerNorm: [[[2, 3, 7], [7], [7]], (x, g, b) => ops.layerNorm(x!, g!, b!, {epsilon})],
   'attention, self': [
     [
@@ -88,6 +92,7 @@ const cases: Record<string, Case> = {
     (q, k, v) => ops.temporalAttention(q!, k!, v!, {heads: 2, window: 2}),
   ],
   geglu: [[[3, 5, 12]], x => ops.geglu(x!)],
+  'geglu of large numbers': [[[2, 3, 16]], x => ops.geglu(tf.mul(x!, 1000))],
   silu: [[[4, 7]], x => ops.silu(x!)],
   gelu: [[[4, 7]], x => ops.gelu(x!)],
   quickGelu: [[[4, 7]], x => ops.quickGelu(x!)],

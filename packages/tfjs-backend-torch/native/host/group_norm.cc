@@ -32,11 +32,14 @@ TFJS_VECTOR void scaleRows(const float* x, int64_t rows, int64_t channels, const
     for (int64_t c = 0; c < channels; c++) y[c] = x[c] * a[c] + b[c];
   }
 }
+// 1 + exp(-u). Where it would be infinite, the division that relaxed arithmetic allows gives NaN: below u = -80 silu is 0 in float32
+// all the same.
+inline float belowSigmoid(float u) { return 1.0f + std::exp(std::min(-u, 80.0f)); }
 TFJS_VECTOR void scaleRowsSilu(const float* x, int64_t rows, int64_t channels, const float* a, const float* b, float* y) {
   for (int64_t r = 0; r < rows; r++, x += channels, y += channels) {
     for (int64_t c = 0; c < channels; c++) {
       const float u = x[c] * a[c] + b[c];
-      y[c] = u / (1.0f + std::exp(-u));
+      y[c] = u / belowSigmoid(u);
     }
   }
 }
@@ -46,7 +49,7 @@ TFJS_VECTOR void gradRows(const float* dy, const float* x, int64_t rows, int64_t
   for (int64_t r = 0; r < rows; r++, x += channels, dy += channels, du += channels) {
     if (silu) {
       for (int64_t c = 0; c < channels; c++) {
-        const float u = x[c] * a[c] + b[c], s = 1.0f / (1.0f + std::exp(-u));
+        const float u = x[c] * a[c] + b[c], s = 1.0f / belowSigmoid(u);
         du[c] = dy[c] * s * (1.0f + u * (1.0f - s));
       }
     } else {
