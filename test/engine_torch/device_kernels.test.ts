@@ -155,6 +155,41 @@ describe.skipIf(!isBuilt())("the GPU's kernels on the CPU", () => {
           return overTime(2)(q, q, q);
         },
       ],
+      'GroupNorm of weights, scale and shift that products gave': [
+        [
+          [2, 4, 5, 16],
+          [16, 16],
+        ],
+        (x, w) => {
+          const rows = tf.matMul(tf.reshape(x!, [-1, 16]), w!);
+          const some = (from: number, shape: number[]) =>
+            tf.reshape(tf.slice(rows, [from, 0], [shape.length, 16]), shape);
+          const [gamma, beta] = [some(0, [16]), some(1, [16])];
+          return norm(4)(tf.reshape(rows, [2, 4, 5, 16]), gamma, beta, some(2, [2, 16]), some(4, [2, 16]));
+        },
+      ],
+      'LayerNorm of weights that a product gave': [
+        [
+          [12, 16],
+          [16, 16],
+        ],
+        (x, w) => {
+          const rows = tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D);
+          const [gamma, beta] = [0, 1].map(i => tf.reshape(tf.slice(rows, [i, 0], [1, 16]), [16]));
+          return layer(rows, gamma!, beta!);
+        },
+      ],
+      'alpha mix by a factor that a product gave': [
+        [
+          [24, 32],
+          [32, 32],
+        ],
+        (x, w) => {
+          const rows = tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D);
+          const y = tf.reshape(rows, [2, 3, 4, 32]);
+          return mix()(y, tf.mul(y, y), tf.reshape(tf.slice(rows, [0, 0], [1, 3]), [3]));
+        },
+      ],
       'LayerNorm, 8 channels a thread': [
         [[6, 4, 32], [32], [32], [32, 32]],
         (x, g, b, w) => layer(tf.reshape(tf.matMul(tf.reshape(x!, [-1, 32]), w!), [6, 4, 32]), g!, b!),

@@ -210,7 +210,8 @@ AlphaShape alphaShape(const Tensor& x, const Tensor& mixFactor) {
 bool byAlphaLoops(const Tensor& spatial, const Tensor& temporal) {
   return spatial.is_cpu() && spatial.scalar_type() == at::kFloat && temporal.scalar_type() == at::kFloat;
 }
-Tensor alphaMix(const Tensor& spatial, const Tensor& temporal, const Tensor& mixFactor, bool switched) {
+Tensor alphaMix(const Tensor& spatial, const Tensor& temporal, const Tensor& factorGiven, bool switched) {
+  const Tensor mixFactor = full(factorGiven);
   if (byKernels(spatial)) {
     const Tensor y = alphaMixByKernels(spatial, temporal, mixFactor, switched);
     if (y.defined()) return y;
@@ -225,8 +226,9 @@ Tensor alphaMix(const Tensor& spatial, const Tensor& temporal, const Tensor& mix
   // Where a is 1 the other branch must not count, be it infinite.
   return at::where(at::eq(a, 1), full(spatial), at::lerp(full(temporal), full(spatial), a.expand(spatial.sizes()))).to(spatial.scalar_type());
 }
-Tensors alphaMixGrad(const Tensor& dy, const Tensor& spatial, const Tensor& temporal, const Tensor& mixFactor, bool switched,
+Tensors alphaMixGrad(const Tensor& dy, const Tensor& spatial, const Tensor& temporal, const Tensor& factorGiven, bool switched,
                      bool ofFactor) {
+  const Tensor mixFactor = full(factorGiven);
   if (byKernels(spatial)) {
     const Tensors result = alphaMixGradByKernels(dy, spatial, temporal, mixFactor, switched, ofFactor);
     if (!result.empty()) return result;

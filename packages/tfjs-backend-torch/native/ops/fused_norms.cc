@@ -9,6 +9,19 @@ namespace tfjs_torch {
 namespace {
 
 Tensor full(const Tensor& x) { return x.scalar_type() == at::kFloat ? x : x.to(at::kFloat); }
+MaybeTensor full(const MaybeTensor& x) { return x ? MaybeTensor(full(*x)) : std::nullopt; }
+// gamma and beta, float32.
+std::pair<Tensor, Tensor> affineOf(const Tensor& gamma, const Tensor& beta, int64_t channels) {
+  TORCH_CHECK(gamma.numel() == channels && beta.numel() == channels, "gamma ", gamma.sizes(), " and beta ", beta.sizes(), " for ", channels, " channels");
+  return {full(gamma), full(beta)};
+}
+// Scale and shift, float32; both or none.
+std::pair<MaybeTensor, MaybeTensor> modulationOf(const MaybeTensor& scale, const MaybeTensor& shift, int64_t n, int64_t channels) {
+  for (const MaybeTensor* x : {&scale, &shift}) {
+    TORCH_CHECK(x->has_value() == scale.has_value() && (!*x || (*x)->numel() == n * channels), "scale and shift are [", n, ", ", channels, "], or absent both");
+  }
+  return {full(scale), full(shift)};
+}
 const float* data(const Tensor& x) { return x.data_ptr<float>(); }
 float* out(Tensor& x) { return x.data_ptr<float>(); }
 
@@ -41,9 +54,11 @@ GroupNormOnDevice normalise(const GroupNormShape& s, const Tensor& x, const Tens
   result.after = scale ? at::addcmul(shift->unsqueeze(1), result.before, at::add(*scale, 1).unsqueeze(1)) : result.before;
   return result;
 }
-Tensors groupNorm(const Tensor& given, const Tensor& gamma, const Tensor& beta, const MaybeTensor& scale,
-                  const MaybeTensor& shift, int64_t groups, double epsilon, bool silu) {
+Tensors groupNorm(const Tensor& given, const Tensor& gammaGiven, const Tensor& betaGiven, const MaybeTensor& scaleGiven,
+                  const MaybeTensor& shiftGiven, int64_t groups, double epsilon, bool silu) {
   const GroupNormShape s = groupNormShape(given, groups);
+  const auto [gamma, beta] = affineOf(gammaGiven, betaGiven, s.channels);
+  const auto [scale, shift] = modulationOf(scaleGiven, shiftGiven, s.n, s.channels);
   if (byKernels(given)) {
     const Tensors result = groupNormByKernels(given, gamma, beta, scale, shift, groups, epsilon, silu);
     if (!result.empty()) return result;
@@ -62,10 +77,12 @@ Tensors groupNorm(const Tensor& given, const Tensor& gamma, const Tensor& beta, 
 }
 // dx, dgamma, dbeta, dscale, dshift; the last two where scale was given, the second and third with `parameters`. What x's gradient
 // is so far, `onto`, is added to dx: by the kernel in its own pass.
-Tensors groupNormGrad(const Tensor& dyGiven, const Tensor& stats, const Tensor& given, const Tensor& gamma,
-                      const Tensor& beta, const MaybeTensor& scale, const MaybeTensor& shift, int64_t groups, bool silu,
+Tensors groupNormGrad(const Tensor& dyGiven, const Tensor& stats, const Tensor& given, const Tensor& gammaGiven,
+                      const Tensor& betaGiven, const MaybeTensor& scaleGiven, const MaybeTensor& shiftGiven, int64_t groups, bool silu,
                       bool parameters, const MaybeTensor& onto) {
   const GroupNormShape s = groupNormShape(given, groups);
+  const auto [gamma, beta] = affineOf(gammaGiven, betaGiven, s.channels);
+  const auto [scale, shift] = modulationOf(scaleGiven, shiftGiven, s.n, s.channels);
   Tensors result;
   if (byKernels(given)) {
     const MaybeTensor fused = inOnePass(onto, given);
@@ -103,7 +120,8 @@ Tensors groupNormGrad(const Tensor& dyGiven, const Tensor& stats, const Tensor& 
 
 // ---- LayerNorm over the last axis ----
 
-Tensors layerNorm(const Tensor& x, const Tensor& gamma, const Tensor& beta, double epsilon) {
+Tensors layerNorm(const Tensor& x, const Tensor& gammaGiven, const Tensor& betaGiven, double epsilon) {
+  const auto [gamma, beta] = affineOf(gammaGiven, betaGiven, x.size(-1));
   if (byKernels(x)) {
     const Tensors result = layerNormByKernels(x, gamma, beta, epsilon);
     if (!result.empty()) return result;
@@ -111,7 +129,8 @@ Tensors layerNorm(const Tensor& x, const Tensor& gamma, const Tensor& beta, doub
   const auto [y, mean, rstd] = at::native_layer_norm(full(x), {x.size(-1)}, gamma, beta, epsilon);
   return {y.to(x.scalar_type()), at::stack({mean.reshape({-1}), rstd.reshape({-1})}, -1)};
 }
-Tensors layerNormGrad(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma, bool parameters, const MaybeTensor& onto) {
+Tensors layerNormGrad(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gammaGiven, bool parameters, const MaybeTensor& onto) {
+  const Tensor gamma = full(gammaGiven);
   if (byKernels(x)) {
     const MaybeTensor fused = inOnePass(onto, x);
     const Tensors result = layerNormGradByKernels(dy, stats, x, gamma, parameters, fused);

@@ -6,8 +6,13 @@
 
 namespace tfjs_torch {
 
+// The type of an element of a tensor that a kernel reads as T.
+inline at::ScalarType typeOf(float) { return at::kFloat; }
+inline at::ScalarType typeOf(Bf16) { return at::kBFloat16; }
+inline at::ScalarType typeOf(int32_t) { return at::kInt; }
 template <class T>
 T* data(const Tensor& x) {
+  TORCH_CHECK(x.scalar_type() == typeOf(T()), "a kernel that reads ", typeOf(T()), " got a tensor of ", x.scalar_type(), " ", x.sizes());
   return static_cast<T*>(x.data_ptr());
 }
 inline float* floats(const MaybeTensor& x) { return x && x->defined() ? data<float>(*x) : nullptr; }
