@@ -1,8 +1,7 @@
 // What doctor finds out: engines, video readers, encoders.
-import {readFileSync} from 'node:fs';
 import os from 'node:os';
 import {openVideoEncoder, openVideoReader} from '../../datasets/index.ts';
-import {type EngineRow, engineTable} from '../engine/index.ts';
+import {type EngineRow, engineTable, packageVersion} from '../engine/index.ts';
 
 export interface Examination {
   version: string;
@@ -18,7 +17,7 @@ export interface Examination {
 export async function examine(): Promise<Examination> {
   const engines = await engineTable();
   return {
-    version: packageVersion(),
+    version: packageVersion('video-ldm'),
     node: process.versions.node,
     cores: os.availableParallelism(),
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
@@ -48,11 +47,4 @@ async function videoParts(): Promise<Examination['parts']> {
     detail: encoder?.name ?? 'videos are written as webp: install node-av or ffmpeg',
   });
   return parts;
-}
-
-function packageVersion(): string {
-  // dist/src/cli/examine.js -> package.json of the package
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
-  const {version} = JSON.parse(text) as {version: string};
-  return version;
 }

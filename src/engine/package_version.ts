@@ -1,4 +1,4 @@
-// Versions of installed packages, read without loading them.
+// Versions of installed packages and of this one, read without loading them.
 import {readFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import path from 'node:path';

@@ -1,5 +1,6 @@
 // The command line answers at once: --help loads no TensorFlow.js.
 import {execFileSync, spawnSync} from 'node:child_process';
+import {readFileSync} from 'node:fs';
 import path from 'node:path';
 import {expect, test} from 'vitest';
 
@@ -17,6 +18,19 @@ test('--help names every command and takes under 0.3 s', () => {
   for (const command of ['shard', 'train', 'sample', 'inspect', 'doctor']) expect(help).toContain(command);
   console.log(`--help: ${Math.min(...seconds).toFixed(3)} s (best of 10)`);
   expect(Math.min(...seconds)).toBeLessThan(0.3);
+});
+
+test.each([
+  ['built', [main]],
+  ['from source', ['--import', 'tsx', path.join(root, 'src/cli/main.ts')]],
+])("doctor %s says the package's version", (_, command) => {
+  const {version} = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {version: string};
+  const {status, stdout, stderr} = spawnSync(process.execPath, [...command, 'doctor', '--json'], {
+    encoding: 'utf8',
+    cwd: root,
+  });
+  expect(status, stderr).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({version});
 });
 
 test.each([
