@@ -47,6 +47,7 @@ function torchBackend(): TorchBackend {
   if (!(backend instanceof TorchBackend)) throw new Error('These tests run on the torch backend.');
   return backend;
 }
+const handleOf = (x: tf.Tensor) => torchBackend().handle(x);
 function recorded(addon: ReturnType<typeof native>, what: () => void): number {
   addon.graphBegin();
   what();
@@ -92,6 +93,30 @@ describe.skipIf(!isBuilt())('copies of weights', () => {
       await openEngine('torch');
     });
   }
+
+  pretended('a graph that adds up gradients in place leaves alone what later lies where they were', async () => {
+    await pretendingGpu(addon => {
+      const [kernel, slope] = [matrix(0.1), inBf16(tf.ones([2, 4]))];
+      const sums = 40;
+      const graph = recorded(addon, () => {
+        // All there at once, then all gone.
+        const onto = Array.from({length: sums}, () => addon.linearInputGrad(handleOf(slope), handleOf(kernel)));
+        for (const sum of onto) {
+          expect(addon.linearInputGradOnto(sum, handleOf(slope), handleOf(kernel))).toBe(true);
+          addon.release(sum);
+        }
+      });
+      const weights = Array.from({length: sums}, () => matrix(0.3));
+      const x = inBf16(tf.ones([1, 4]) as tf.Tensor2D);
+      const use = () => tf.tidy(() => weights.forEach(w => void linear(x, w)));
+      for (let i = 0; i < 2; i++) use();
+      expect(copiesOf(use)).toBe(0);
+      addon.graphReplay(graph);
+      expect(copiesOf(use)).toBe(0);
+      addon.graphRelease(graph);
+      tf.dispose([kernel, slope, x, ...weights]);
+    });
+  });
 
   // What a GPU's graphs read, without the GPU: recorded and replayed in name alone.
   pretended('a graph reads what was copied before it, copies what it trains, and reads no older copy', async () => {

@@ -4,6 +4,7 @@
 #include "ops.h"
 #include "prepared.h"
 
+#include <algorithm>
 #include <map>
 #include <unordered_map>
 
@@ -145,9 +146,13 @@ double graphEnd(Call& call) {
   TORCH_CHECK(graphs().recording, "no graph is being recorded");
   Graph& graph = *graphs().recording;
   graph.copies = endGraphCopies();
+  // Of what came and went while recording nobody has a copy, and something else may come to lie there.
+  auto& written = graph.copies.written;
+  const auto isPassing = [&](const CopyOf& one) { return !graph.before.count(one.storage); };
+  written.erase(std::remove_if(written.begin(), written.end(), isPassing), written.end());
   // What it gives is written by each replay, though by no operation in place.
   for (const auto& [storage, held] : storagesOf(call.state.table)) {
-    if (!graph.before.count(storage)) graph.copies.written.push_back({storage, {}});
+    if (!graph.before.count(storage)) written.push_back({storage, {}});
   }
   graph.before.clear();
   graph.device.end();
