@@ -79,6 +79,15 @@ describe('configuration', () => {
     expect(stderr).not.toMatch(/\n\s+at /);
   });
 
+  test('several ranks where there can be none', () => {
+    expectRefusal(command('train', good, '--ranks', '0'), /--ranks must be a whole number from 1 to 64, it is 0\./);
+    expectRefusal(command('train', good, '--ranks', '2.5'), /--ranks must be a whole number/);
+    expectRefusal(
+      command('train', good, '--ranks', '2', '--set', 'train.steps=4'),
+      /Rank \d of 2: The wasm engine trains in one process/,
+    );
+  });
+
   test('a configuration that is not there', () => {
     expectRefusal(command('train', path.join(data.folder, 'none.yaml')), /none\.yaml cannot be read \(ENOENT\)/);
   });

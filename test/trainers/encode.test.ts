@@ -183,27 +183,29 @@ test(
   MINUTES,
 );
 
+/** The command that encodes all shards. */
+const args = (out: string) => [
+  'encode',
+  ...shards,
+  '--from',
+  models,
+  '--out',
+  out,
+  '--size',
+  '16',
+  '16',
+  '--engine',
+  'wasm',
+  '--frames',
+  '5',
+  '--batch',
+  '3',
+];
+
 test(
   'killed at any moment and run again, the shards have the bytes of the run that nobody stopped',
   async () => {
     const [whole, killed] = [scratch(), scratch()];
-    const args = (out: string) => [
-      'encode',
-      ...shards,
-      '--from',
-      models,
-      '--out',
-      out,
-      '--size',
-      '16',
-      '16',
-      '--engine',
-      'wasm',
-      '--frames',
-      '5',
-      '--batch',
-      '3',
-    ];
     const began = performance.now();
     expect(command(...args(whole))).toMatchObject({status: 0, stderr: ''});
     const lasted = performance.now() - began;
@@ -225,4 +227,23 @@ test(
     expect(existsSync(path.join(killed, 'report.json'))).toBe(true);
   },
   4 * MINUTES,
+);
+
+test(
+  'ranks of one machine share the shards; what they make together are the same bytes',
+  async () => {
+    const [whole, shared] = [scratch(), scratch()];
+    expect(command(...args(whole))).toMatchObject({status: 0, stderr: ''});
+    const {status, stdout, stderr} = command(...args(shared), '--ranks', '2');
+    expect({status, stderr}).toEqual({status: 0, stderr: ''});
+    expect(bytesOf(shared)).toEqual(bytesOf(whole));
+    expect(stdout).toContain('in 2 shards (0 were there)');
+    expect(stdout).toContain('in 1 shards (0 were there)');
+    // One of two that were started by hand.
+    const second = scratch();
+    expect(command(...args(second), '--ranks', '2', '--rank', '1')).toMatchObject({status: 0, stderr: ''});
+    expect(namesOf(second)).toEqual([namesOf(whole)[1]]);
+    expect(existsSync(path.join(second, 'report-1-of-2.json'))).toBe(true);
+  },
+  MINUTES,
 );
