@@ -93,7 +93,7 @@ function compile(args) {
     fail(error ? 'c++ is not on the PATH; install it (Debian: apt-get install g++).' : 'c++ failed.');
 }
 
-/** A line for each function of CUDA, cuBLAS and cuDNN that this libtorch calls; it needs nm, of binutils. */
+/** A line for each function of CUDA, cuBLAS, cuDNN and NCCL that this libtorch calls; it needs nm, of binutils. */
 function stubsFor(lib) {
   const libraries = readdirSync(lib).filter(name =>
     /^lib(torch_cuda.*|c10_cuda|caffe2_nvrtc|torch_python)\.so$/.test(name),
@@ -108,10 +108,12 @@ function stubsFor(lib) {
   const real = new Set(['cudnnGetVersion', 'cudnnGetCudartVersion', 'cudnnGetErrorString', 'cublasLtGetVersion']);
   return [...new Set(names)]
     .filter(
-      name => /^(cuda|cublas|cudnn)[A-Z]|^cublasLt|^cu[A-Z]/.test(name) && !/^cuFile/.test(name) && !real.has(name),
+      name =>
+        /^(cuda|cublas|cudnn|nccl)[A-Z]|^cublasLt|^cu[A-Z]/.test(name) && !/^cuFile/.test(name) && !real.has(name),
     )
     .sort()
     .map(name => {
+      if (/^nccl(Group|Comm|Red)/.test(name)) return `CALL(${name})`;
       if (!/^(cublas|cudnn)/.test(name)) return `MISSING(${name})`;
       return /Create|Destroy|Attribute|Descriptor|Get|Set|Find|Restore|Finalize/.test(name)
         ? `CALL(${name})`

@@ -263,7 +263,7 @@ export interface Native extends Unary, Binary, Reduce {
   groupBroadcast(group: number, variables: readonly Handle[]): void;
   groupGatherText(group: number, text: string): Promise<string[]>;
   groupClose(group: number): Promise<void>;
-  /** As the process ends: what waits for other ranks in threads gives up. */
+  /** As the process ends: what waits for other ranks in threads gives up, and NCCL ends. */
   groupsStop(): void;
   // image.cc
   resizeBilinear(x: Handle, height: number, width: number, alignCorners: boolean, halfPixel: boolean): Handle;

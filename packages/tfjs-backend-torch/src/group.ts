@@ -1,5 +1,6 @@
 // Processes that train one model: means of gradients, broadcasts of weights and texts between them.
-import {connect} from 'node:net';
+import {once} from 'node:events';
+import {connect, type Socket} from 'node:net';
 import {engine, type Tensor, Variable} from '@tensorflow/tfjs-core';
 import {native} from './binding.ts';
 import {refuseUnderCapture} from './capture.ts';
@@ -43,6 +44,7 @@ export interface Group {
 const MOST_TEXT = 16 * 2 ** 20; // bytes
 const JOIN_MINUTES = 5;
 const RETRY_MS = 100;
+const CLOSE_MS = 5000;
 
 /**
  * Joins the ranks of a group at rank 0's address: NCCL between GPUs, gloo between CPUs. Waits five minutes for the others.
@@ -51,10 +53,15 @@ const RETRY_MS = 100;
 export async function openGroup(place: GroupPlace): Promise<Group> {
   const {rank, worldSize, address, port} = checked(place);
   const name = `rank ${rank} of ${worldSize}`;
-  const local = rank === 0 ? address : await addressTowards(place, name);
+  const line = rank === 0 ? undefined : await lineTo(place, name);
   const addon = native();
   stopAtExit();
-  const id = await addon.groupOpen(rank, worldSize, address, port, ownHost(place, local));
+  const id = await addon
+    .groupOpen(rank, worldSize, address, port, ownHost(place, line?.localAddress ?? address))
+    .catch(error => {
+      line?.destroy();
+      throw error;
+    });
   let closed = false;
   // Texts go one after another, since two at a time could wait for each other.
   let last: Promise<unknown> = Promise.resolve();
@@ -87,6 +94,7 @@ export async function openGroup(place: GroupPlace): Promise<Group> {
       closed = true;
       await last;
       await addon.groupClose(id);
+      if (line) await ended(line);
     },
   };
 }
@@ -109,12 +117,12 @@ function checked(place: GroupPlace): GroupPlace {
   return place;
 }
 
-/** This machine's address on the way to rank 0, once rank 0 listens. */
-async function addressTowards({address, port}: GroupPlace, name: string): Promise<string> {
+/** A connection to rank 0, once it listens; it carries nothing, and ends with rank 0's part in the group. */
+async function lineTo({address, port}: GroupPlace, name: string): Promise<Socket> {
   const end = Date.now() + JOIN_MINUTES * 60_000;
   for (;;) {
     try {
-      return await localAddress(address, port);
+      return await connected(address, port);
     } catch (error) {
       if (Date.now() > end) {
         throw new Error(
@@ -127,22 +135,32 @@ async function addressTowards({address, port}: GroupPlace, name: string): Promis
   }
 }
 
-function localAddress(host: string, port: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({host, port, timeout: 5000}, () => {
-      const address = socket.localAddress ?? '';
-      socket.destroy();
-      resolve(address.replace(/^::ffff:/, ''));
-    });
-    socket.once('timeout', () => socket.destroy(new Error('no answer within 5 s')));
-    socket.once('error', reject);
-  });
+async function connected(host: string, port: number): Promise<Socket> {
+  const socket = connect({host, port});
+  const late = setTimeout(() => socket.destroy(new Error('no answer within 5 s')), 5000);
+  try {
+    await once(socket, 'connect');
+  } finally {
+    clearTimeout(late);
+  }
+  socket.on('error', () => socket.destroy());
+  return socket.resume().unref();
+}
+
+/** Where rank 0 goes on, a moment is enough: it serves nobody any more. */
+async function ended(line: Socket): Promise<void> {
+  if (!line.destroyed) {
+    line.ref();
+    const late = setTimeout(() => line.destroy(), CLOSE_MS);
+    await once(line, 'close');
+    clearTimeout(late);
+  }
 }
 
 /** Where gloo listens: on the loopback alone where all ranks are on this machine. */
 function ownHost({localWorldSize, worldSize, address}: GroupPlace, local: string): string {
   if (localWorldSize === worldSize || /^(localhost|127\..*|::1)$/.test(address)) return '127.0.0.1';
-  return process.env.GLOO_SOCKET_IFNAME ? '' : local;
+  return process.env.GLOO_SOCKET_IFNAME ? '' : local.replace(/^::ffff:/, '');
 }
 
 function writable(call: string, tensors: readonly Tensor[]): number[] {

@@ -25,7 +25,9 @@ constexpr std::chrono::milliseconds exchangeTimeout = std::chrono::hours(1);
 // `host`: an address of this machine that the other ranks reach; empty: the network interface that GLOO_SOCKET_IFNAME names.
 c10::intrusive_ptr<Collectives> openGloo(const Store& store, int rank, int worldSize, const std::string& host);
 c10::intrusive_ptr<Collectives> openNccl(const Store& store, int rank, int worldSize);
+// With the others, and without them.
 void closeNccl(Collectives& collectives);
+void abortNccl(Collectives& collectives);
 
 // The mean of contiguous float32 tensors, into each, in the order of the current stream.
 void meanByNccl(Collectives& collectives, std::vector<at::Tensor>& tensors);

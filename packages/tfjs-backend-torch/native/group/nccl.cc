@@ -22,6 +22,11 @@ void closeNccl(Collectives& collectives) {
   collectives.shutdown();
 #endif
 }
+void abortNccl(Collectives& collectives) {
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 11)
+  collectives.abort();
+#endif
+}
 
 void meanByNccl(Collectives& collectives, std::vector<at::Tensor>& tensors) {
   c10d::AllreduceCoalescedOptions options;
@@ -40,6 +45,7 @@ c10::intrusive_ptr<Collectives> openNccl(const Store&, int, int) {
                      "in the version of torch's other nvidia wheels, or NCCL's own package, and build again)");
 }
 void closeNccl(Collectives&) {}
+void abortNccl(Collectives&) {}
 void meanByNccl(Collectives&, std::vector<at::Tensor>&) { TORCH_CHECK(false, "this build has no NCCL"); }
 
 #endif

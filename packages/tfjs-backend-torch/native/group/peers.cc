@@ -56,28 +56,34 @@ std::string partKey(const std::string& key, size_t part) { return key + "/" + st
 
 std::string nameOf(const Place& place) { return c10::str("rank ", place.rank, " of ", place.worldSize); }
 
-Store openStore(const Place& place) {
+Store enter(const Place& place, const std::string& about) {
+  const std::string own = std::to_string(place.rank);
   c10d::TCPStoreOptions options;
   options.port = place.port;
   options.isServer = place.rank == 0;
   options.waitWorkers = false;
   options.timeout = joinTimeout;
-  try {
-    return c10::make_intrusive<c10d::TCPStore>(place.address, options);
-  } catch (const std::exception& error) {
-    TORCH_CHECK(false, nameOf(place), place.rank == 0 ? " cannot listen at " : " cannot connect to ", place.address, ":", place.port, ": ",
-                error.what());
+  Store store;
+  int64_t times = 0;
+  for (const auto end = Clock::now() + joinTimeout; !times;) {
+    try {
+      store = c10::make_intrusive<c10d::TCPStore>(place.address, options);
+      store->set("about/" + own, bytesOf(about));
+      times = store->add("joined/" + own, 1);
+    } catch (const std::exception& error) {
+      // The store of a group that has just been closed may still listen, and break off.
+      const bool again = place.rank != 0 && !stopped && Clock::now() < end;
+      TORCH_CHECK(again, nameOf(place), place.rank == 0 ? " cannot listen at " : " cannot connect to ", place.address, ":", place.port, ": ",
+                  error.what());
+      std::this_thread::sleep_for(Milliseconds(100));
+    }
   }
+  TORCH_CHECK(times == 1, "there is a ", nameOf(place), " at ", place.address, ":", place.port,
+              " already: two processes have the same rank, or two groups the same port");
+  return store;
 }
 
-std::string join(const Store& store, const Place& place, const std::string& kind) {
-  const std::string own = std::to_string(place.rank);
-  const std::string about = kind + ", of " + std::to_string(place.worldSize);
-  store->set("about/" + own, bytesOf(about));
-  if (store->add("joined/" + own, 1) != 1) {
-    return c10::str("there is a ", nameOf(place), " at ", place.address, ":", place.port,
-                    " already: two processes have the same rank, or two groups the same port");
-  }
+std::string join(const Store& store, const Place& place, const std::string& about) {
   if (!await(store, ofAllRanks(place, "joined/"), joinTimeout)) {
     return c10::str(nameOf(place), " waited ", joinTimeout.count(), " minutes at ", place.address, ":", place.port, " for rank ",
                     missing(store, place, "joined/"), ": start a process for each rank");
@@ -125,11 +131,7 @@ void sayDone(const Store& store, const Place& place, Milliseconds most) {
 
 void leave(const Store& store, const Place& place, Milliseconds most) {
   store->set("left/" + std::to_string(place.rank), Bytes{});
-  try {
-    await(store, place.rank == 0 ? ofAllRanks(place, "left/") : std::vector<std::string>{"never"}, most);
-  } catch (const std::exception&) {
-    // Rank 0 has closed the store.
-  }
+  if (place.rank == 0) await(store, ofAllRanks(place, "left/"), most);
 }
 
 void stopWaiting() { stopped = true; }

@@ -20,15 +20,15 @@ struct Place {
 // "rank 1 of 2"
 std::string nameOf(const Place& place);
 
-// Rank 0 listens; the others connect to it, which listens by now.
-Store openStore(const Place& place);
-// Returns when all ranks have come, or why this one cannot be of the group. `kind`: what must be the same for all.
-std::string join(const Store& store, const Place& place, const std::string& kind);
+// Rank 0 listens; the others connect to it. `about`: what must be the same for all.
+Store enter(const Place& place, const std::string& about);
+// Returns when all ranks have come, or why this one cannot be of the group.
+std::string join(const Store& store, const Place& place, const std::string& about);
 // What each rank gives, in their order. `call`: 0, 1, ... ; keys of earlier calls are deleted.
 std::vector<std::string> gather(const Store& store, const Place& place, int64_t call, const std::string& text);
 // Says that this rank needs the others no more, and waits for theirs to say so.
 void sayDone(const Store& store, const Place& place, std::chrono::milliseconds most);
-// After that: rank 0's store outlives the others' use of it, and the others wait for its end.
+// After that: rank 0's store outlives the others' use of it.
 void leave(const Store& store, const Place& place, std::chrono::milliseconds most);
 
 // The process ends: waits in other threads are over.

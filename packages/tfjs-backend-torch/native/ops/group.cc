@@ -27,7 +27,7 @@ struct Group {
 };
 using Groups = std::map<int64_t, std::shared_ptr<Group>>;
 
-// Of this thread's environment. Those that are open when the process ends are left to the system: to close one takes its peers.
+// Of this thread's environment. Those that are open when the process ends are not closed, which takes their peers.
 Groups& groups() {
   thread_local auto* own = new Groups;
   return *own;
@@ -141,9 +141,9 @@ Later groupOpen(Call& call, int64_t rank, int64_t worldSize, const std::string& 
   const c10::Device device = call.state.device;
   return {"openGroup", [place, device, host, stream = currentStream(device)] {
     auto group = std::make_shared<Group>(place, device);
-    group->store = openStore(place);
-    const std::string refusal =
-        withPeers(*group, "openGroup", [&] { return join(group->store, place, device.is_cuda() ? "NCCL" : "gloo"); });
+    const std::string about = c10::str(device.is_cuda() ? "NCCL" : "gloo", ", of ", place.worldSize);
+    group->store = enter(place, about);
+    const std::string refusal = withPeers(*group, "openGroup", [&] { return join(group->store, place, about); });
     TORCH_CHECK(refusal.empty(), refusal);
     withPeers(*group, "openGroup", [&] {
       const auto own = c10::make_intrusive<c10d::PrefixStore>("exchange", group->store);
@@ -199,7 +199,15 @@ Later groupClose(Call& call, int64_t number) {
   }};
 }
 
-void groupsStop(Call&) { stopWaiting(); }
+// NCCL's threads must not find CUDA gone; gloo's are left to the system.
+void groupsStop(Call&) {
+  stopWaiting();
+  for (auto& [number, group] : groups()) {
+    if (!group->device.is_cuda()) continue;
+    abortNccl(*group->collectives);
+    group->collectives.reset();
+  }
+}
 
 }  // namespace
 
