@@ -6,6 +6,7 @@ import * as tf from '../tf.ts';
 import {host} from './cpu.ts';
 import type {OpenedBackend, Precision} from './engine.ts';
 import type {Group, GroupPlace} from './group.ts';
+import {findGpu} from './libraries.ts';
 
 const HOW = 'run "npm run build:torch"';
 
@@ -44,6 +45,7 @@ export async function openTorch(precision: Precision, place?: GroupPlace): Promi
   if ('why' in build) throw new UserError(`The torch engine is not available: ${build.why}.`);
   if (place && build.device === 'cuda') chooseGpu(place);
   const opened = await openAlone(precision, build, place);
+  if (place && build.device === 'cuda') refuseMissingGpu(place, opened.device);
   if (!place || place.worldSize === 1) return opened;
   const {openGroup} = await load();
   if (!openGroup) throw new UserError(`The torch engine has no groups of processes: ${HOW}.`);
@@ -105,6 +107,15 @@ export function chooseGpu({localRank, localWorldSize}: GroupPlace): void {
     );
   }
   process.env.CUDA_VISIBLE_DEVICES = gpu;
+}
+
+/** @throws UserError where the machine has GPUs, but none for this process: alone on the CPU it would keep the others waiting. */
+function refuseMissingGpu({localRank, localWorldSize}: GroupPlace, device: string): void {
+  if (localWorldSize === 1 || process.env.TFJS_TORCH_DEVICE === 'cpu' || device.startsWith('cuda')) return;
+  if (findGpu() === undefined) return;
+  throw new UserError(
+    `The process of local rank ${localRank} has no GPU (CUDA_VISIBLE_DEVICES is ${process.env.CUDA_VISIBLE_DEVICES}): start at most as many ranks as the machine has GPUs, or set TFJS_TORCH_DEVICE to cpu for all of them.`,
+  );
 }
 
 /** Results depend on it, so it is the same for all processes of a machine. */
