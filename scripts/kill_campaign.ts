@@ -2,7 +2,8 @@
 // end the bytes must be those of the run that nobody stopped. Also a disk that is full while a checkpoint is written, and a
 // checkpoint with a flipped byte. Usage, after npm run build: node --import tsx scripts/kill_campaign.ts [KILLS] [SEED]
 //   [--engine wasm|torch|cpu] [--targets image,temporal,..,encode] [--each N]   (N kills of each target, instead of KILLS in all)
-import {spawnSync} from 'node:child_process';
+//   [--ranks N]   (each command in N processes, one of which is killed)
+import {type ChildProcess, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import {existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import path from 'node:path';
@@ -10,6 +11,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {parseArgs} from 'node:util';
 import {engineNames} from '../src/engine/index.ts';
 import {uniforms} from '../src/random/index.ts';
+import {childrenOf} from '../test/helpers/child_processes.ts';
 import {
   command,
   commandLine,
@@ -28,11 +30,13 @@ const {values: asked, positionals} = parseArgs({
     engine: {type: 'string', default: 'wasm'},
     targets: {type: 'string', default: [...microStages, 'encode'].join()},
     each: {type: 'string'},
+    ranks: {type: 'string'},
   },
 });
 const wanted = Number(positionals[0] ?? 200);
 const seed = Number(positionals[1] ?? Date.now() % 1_000_000);
 const each = asked.each === undefined ? undefined : Number(asked.each);
+const inRanks = asked.ranks === undefined ? [] : ['--ranks', asked.ranks];
 const names = asked.targets.split(',');
 const unknown = names.find(name => ![...microStages, 'encode'].includes(name));
 if (unknown !== undefined || !engineNames.some(name => name === asked.engine))
@@ -96,7 +100,7 @@ async function prepare(micro: MicroData): Promise<Target[]> {
         ...{root, parents: whole, engine: asked.engine},
         ...{steps: 12, checkpointEvery: 1},
       });
-      return ['train', writeConfig(micro.folder, `${path.basename(root)}-${stage}`, config)];
+      return ['train', writeConfig(micro.folder, `${path.basename(root)}-${stage}`, config), ...inRanks];
     },
     writing: root => ({folder: path.join(root, stage, 'checkpoints'), prefix: '.writing'}),
     result: root => finalBytes(path.join(root, stage)),
@@ -107,7 +111,7 @@ async function prepare(micro: MicroData): Promise<Target[]> {
     name: 'encode',
     command: root => [
       ...['encode', micro.train, '--from', path.join(whole, 'autoencoder'), '--out', path.join(root, 'latents')],
-      ...['--size', '16', '16', '--frames', '1', '--batch', '1', '--engine', asked.engine],
+      ...['--size', '16', '16', '--frames', '1', '--batch', '1', '--engine', asked.engine, ...inRanks],
     ],
     writing: root => ({folder: path.join(root, 'latents'), prefix: '.'}),
     result: root => filesOf(path.join(root, 'latents'), /\.tar$/),
@@ -144,17 +148,26 @@ async function campaign(target: Target, root: string, most: number): Promise<voi
     const exited = once(child, 'exit');
     if (during === 'a write') await untilWriting(target, root, child, 1 + Math.floor(3 * random()));
     else await Promise.race([sleep(1000 * (0.3 + random() * target.seconds)), exited]);
-    child.kill('SIGKILL');
+    const killed = kill9(child);
     const [code, signal] = await exited;
-    if (signal !== 'SIGKILL' && code !== 0) throw new Error(`${target.name} failed by itself: ${errors}`);
+    const ended = signal === 'SIGKILL' || (killed && code === 1 && errors.includes('was ended by SIGKILL'));
+    if (!ended && code !== 0) throw new Error(`${target.name} failed by itself: ${errors}`);
     // A run that was faster than the kill has nothing left to be killed.
-    if (signal !== 'SIGKILL') break;
+    if (!ended) break;
     const name = target.name === 'encode' ? 'encode' : `training (${during})`;
     kills[name] = (kills[name] ?? 0) + 1;
   }
   finish(target, root);
   compare(target, root);
   rmSync(root, {recursive: true, force: true});
+}
+
+/** The process, or one of its ranks. False where there is none yet, or none any more: then the process itself is left to end. */
+function kill9(child: ChildProcess): boolean {
+  if (inRanks.length === 0) return child.kill('SIGKILL');
+  const ranks = childrenOf(child.pid!);
+  const rank = ranks[Math.floor(random() * ranks.length)];
+  return rank !== undefined && process.kill(rank, 'SIGKILL');
 }
 
 function finish(target: Target, root: string): void {

@@ -1,5 +1,5 @@
 // Two processes train one run: the same numbers as one with twice the micro-batches; they stop, fail and go on together.
-import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
+import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {existsSync, readFileSync} from 'node:fs';
 import path from 'node:path';
@@ -10,6 +10,7 @@ import {loadLatest} from '../../checkpoints/index.ts';
 import {engineTable} from '../../src/engine/index.ts';
 import {freePort} from '../../trainers/ranks/launch.ts';
 import {environmentOf} from '../../trainers/ranks/place.ts';
+import {childrenOf} from '../helpers/child_processes.ts';
 import {
   command,
   finalBytes,
@@ -80,12 +81,6 @@ describe.skipIf(!torch?.available)('two ranks on the torch engine', () => {
     2 * MINUTES,
   );
 
-  /** The launcher's processes. */
-  const ranksOf = (launcher: ChildProcess) =>
-    execFileSync('pgrep', ['-P', String(launcher.pid)], {encoding: 'utf8'})
-      .trim()
-      .split('\n')
-      .map(Number);
   const startRanks = (file: string) => {
     const launcher = start('train', file, '--log', 'json', '--ranks', '2');
     const ended = once(launcher, 'close') as Promise<[number | null]>;
@@ -114,7 +109,7 @@ describe.skipIf(!torch?.available)('two ranks on the torch engine', () => {
       for (const victim of [1, 0]) {
         const {launcher, ended, stderr} = startRanks(file);
         await untilNextCheckpoint('killed');
-        process.kill(ranksOf(launcher)[victim]!, 'SIGKILL');
+        process.kill(childrenOf(launcher.pid!)[victim]!, 'SIGKILL');
         expect(await ended).toEqual([1, null]);
         expect(stderr().trim()).toBe(
           `video-ldm: Rank ${victim} of 2 was ended by SIGKILL (the system does that where memory runs out): what was written is good, and the same command goes on from it.`,
@@ -133,7 +128,7 @@ describe.skipIf(!torch?.available)('two ranks on the torch engine', () => {
       const file = configOf('temporal', name, long);
       const {launcher, ended} = startRanks(file);
       await untilNextCheckpoint(name);
-      process.kill(target === 'launcher' ? launcher.pid! : ranksOf(launcher)[1]!, 'SIGTERM');
+      process.kill(target === 'launcher' ? launcher.pid! : childrenOf(launcher.pid!)[1]!, 'SIGTERM');
       expect(await ended).toEqual([0, null]);
       expect(Number(latest(name).trim().replace('step-', ''))).toBeLessThan(100);
       train(file, '--ranks', '2');
