@@ -12,6 +12,8 @@ export interface GroupPlace {
   /** Where rank 0 listens (MASTER_ADDR, MASTER_PORT). */
   readonly address: string;
   readonly port: number;
+  /** Where another process listens there in its place (torchrun's agent): tells this group from earlier ones. */
+  readonly attempt?: string;
 }
 
 /**

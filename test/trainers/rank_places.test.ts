@@ -38,7 +38,16 @@ test('a place as torchrun says it, and as it is said to others', () => {
   expect(placeFromEnvironment({})).toBeUndefined();
   expect(placeFromEnvironment({WORLD_SIZE: '1', RANK: '0'})).toBeUndefined();
   const bare = {RANK: '1', WORLD_SIZE: '2', MASTER_ADDR: 'host-a', MASTER_PORT: '29500'};
-  expect(placeFromEnvironment(bare)).toMatchObject({localRank: 0, localWorldSize: 1});
+  expect(placeFromEnvironment(bare)).toEqual({
+    rank: 1,
+    worldSize: 2,
+    address: 'host-a',
+    port: 29_500,
+    localRank: 0,
+    localWorldSize: 1,
+  });
+  const elastic = {...bare, TORCHELASTIC_USE_AGENT_STORE: 'True', TORCHELASTIC_RESTART_COUNT: '2'};
+  expect(placeFromEnvironment(elastic)?.attempt).toBe('video-ldm/2');
 });
 
 test.each([

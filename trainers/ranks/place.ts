@@ -16,7 +16,13 @@ export function placeFromEnvironment(environment: Environment): GroupPlace | und
   const port = wholeNumber('MASTER_PORT', environment.MASTER_PORT, 1, 65_535);
   const address = environment.MASTER_ADDR;
   if (address === undefined || address === '') throw missing('MASTER_ADDR', 'the host name of rank 0', address);
-  return {rank, worldSize, localRank, localWorldSize, address, port};
+  return {rank, worldSize, localRank, localWorldSize, address, port, ...agentOf(environment)};
+}
+
+/** torchrun's agent serves the ranks' store itself, for as many attempts as it makes. */
+function agentOf(environment: Environment): Pick<GroupPlace, 'attempt'> {
+  if (environment.TORCHELASTIC_USE_AGENT_STORE !== 'True') return {};
+  return {attempt: `video-ldm/${environment.TORCHELASTIC_RESTART_COUNT ?? '0'}`};
 }
 
 /** The variables that say a place. */

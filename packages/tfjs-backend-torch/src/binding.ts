@@ -257,8 +257,15 @@ export interface Native extends Unary, Binary, Reduce {
   ): Handle;
   philoxNormal(step: Handle, shape: Ints, seed: number, stream: number, offset: number): Handle;
   // group.cc
-  /** host: an address of this machine that the other ranks reach; '': the interface that GLOO_SOCKET_IFNAME names. */
-  groupOpen(rank: number, worldSize: number, address: string, port: number, host: string): Promise<number>;
+  /** attempt: see GroupPlace; else "". host: an address of this machine that the other ranks reach; "": the interface that GLOO_SOCKET_IFNAME names. */
+  groupOpen(
+    rank: number,
+    worldSize: number,
+    address: string,
+    port: number,
+    attempt: string,
+    host: string,
+  ): Promise<number>;
   groupMean(group: number, variables: readonly Handle[]): void;
   groupBroadcast(group: number, variables: readonly Handle[]): void;
   groupGatherText(group: number, text: string): Promise<string[]>;

@@ -18,6 +18,8 @@ export interface GroupPlace {
   /** Where rank 0 listens (MASTER_ADDR, MASTER_PORT). */
   readonly address: string;
   readonly port: number;
+  /** Where another process listens there in its place (torchrun's agent): tells this group from earlier ones. */
+  readonly attempt?: string;
 }
 
 /**
@@ -51,13 +53,13 @@ const CLOSE_MS = 5000;
  * @throws Error where the place is none, where another process has it, and where ranks do not come.
  */
 export async function openGroup(place: GroupPlace): Promise<Group> {
-  const {rank, worldSize, address, port} = checked(place);
+  const {rank, worldSize, address, port, attempt = ''} = checked(place);
   const name = `rank ${rank} of ${worldSize}`;
-  const line = rank === 0 ? undefined : await lineTo(place, name);
+  const line = rank === 0 && attempt === '' ? undefined : await lineTo(place, name);
   const addon = native();
   stopAtExit();
   const id = await addon
-    .groupOpen(rank, worldSize, address, port, ownHost(place, line?.localAddress ?? address))
+    .groupOpen(rank, worldSize, address, port, attempt, ownHost(place, line?.localAddress ?? address))
     .catch(error => {
       line?.destroy();
       throw error;
@@ -94,7 +96,8 @@ export async function openGroup(place: GroupPlace): Promise<Group> {
       closed = true;
       await last;
       await addon.groupClose(id);
-      if (line) await ended(line);
+      if (attempt !== '') line?.destroy();
+      else if (line) await ended(line);
     },
   };
 }

@@ -173,6 +173,31 @@ describe.skipIf(!isBuilt())('a group of processes (needs the addon: npm run buil
     }
   });
 
+  test('a store that another process serves, attempt after attempt', async () => {
+    const ranks = await runRanks(
+      2,
+      `const serving = rank === 0 ? await torch.openGroup({...place, worldSize: 1, localWorldSize: 1}) : undefined;
+       for (let i = 0; i < 2; i++) {
+         const group = await torch.openGroup({...place, attempt: 'attempt/' + i});
+         const x = tf.variable(tf.fill([2], rank + i));
+         group.allReduceMean([x]);
+         say([Array.from(x.dataSync()), await group.allGatherText(String(rank))]);
+         await group.close();
+       }
+       await serving?.close();`,
+    );
+    for (const {code, said, seconds} of ranks) {
+      expect(code).toBe(0);
+      expect(said).toEqual(
+        [0, 1].map(i => [
+          [i + 0.5, i + 0.5],
+          ['0', '1'],
+        ]),
+      );
+      expect(seconds).toBeLessThan(15);
+    }
+  });
+
   test('two processes of one rank, or ranks of different groups, are refused', async () => {
     const program = (change: string) => `
       const open = torch.openGroup({...place, ${change}});

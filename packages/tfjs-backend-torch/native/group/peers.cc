@@ -5,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 namespace tfjs_torch {
@@ -60,7 +61,7 @@ Store enter(const Place& place, const std::string& about) {
   const std::string own = std::to_string(place.rank);
   c10d::TCPStoreOptions options;
   options.port = place.port;
-  options.isServer = place.rank == 0;
+  options.isServer = place.rank == 0 && place.attempt.empty();
   options.waitWorkers = false;
   options.timeout = joinTimeout;
   Store store;
@@ -68,12 +69,13 @@ Store enter(const Place& place, const std::string& about) {
   for (const auto end = Clock::now() + joinTimeout; !times;) {
     try {
       store = c10::make_intrusive<c10d::TCPStore>(place.address, options);
+      if (!place.attempt.empty()) store = c10::make_intrusive<c10d::PrefixStore>(place.attempt, store);
       store->set("about/" + own, bytesOf(about));
       times = store->add("joined/" + own, 1);
     } catch (const std::exception& error) {
       // The store of a group that has just been closed may still listen, and break off.
       const bool again = place.rank != 0 && !stopped && Clock::now() < end;
-      TORCH_CHECK(again, nameOf(place), place.rank == 0 ? " cannot listen at " : " cannot connect to ", place.address, ":", place.port, ": ",
+      TORCH_CHECK(again, nameOf(place), options.isServer ? " cannot listen at " : " cannot connect to ", place.address, ":", place.port, ": ",
                   error.what());
       std::this_thread::sleep_for(Milliseconds(100));
     }

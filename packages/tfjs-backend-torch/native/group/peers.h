@@ -16,6 +16,7 @@ struct Place {
   int worldSize;
   std::string address;
   uint16_t port;
+  std::string attempt;  // where another process serves the store: what this group's keys begin with; else ""
 };
 // "rank 1 of 2"
 std::string nameOf(const Place& place);

@@ -136,8 +136,9 @@ void groupBroadcast(Call&, int64_t number, const Tensors& variables) {
 }
 
 // host: see openGloo.
-Later groupOpen(Call& call, int64_t rank, int64_t worldSize, const std::string& address, int64_t port, const std::string& host) {
-  const Place place{static_cast<int>(rank), static_cast<int>(worldSize), address, static_cast<uint16_t>(port)};
+Later groupOpen(Call& call, int64_t rank, int64_t worldSize, const std::string& address, int64_t port, const std::string& attempt,
+                const std::string& host) {
+  const Place place{static_cast<int>(rank), static_cast<int>(worldSize), address, static_cast<uint16_t>(port), attempt};
   const c10::Device device = call.state.device;
   return {"openGroup", [place, device, host, stream = currentStream(device)] {
     auto group = std::make_shared<Group>(place, device);
