@@ -2,7 +2,7 @@
 import {availableParallelism} from 'node:os';
 import {afterEach, describe, expect, test, vi} from 'vitest';
 import {isBuilt} from '../../packages/tfjs-backend-torch/src/built.ts';
-import {freePort, run} from '../../packages/tfjs-backend-torch/test/ranks.ts';
+import {freePort, onCpu, run} from '../../packages/tfjs-backend-torch/test/ranks.ts';
 import {openEngine} from '../../src/engine/index.ts';
 import {chooseGpu} from '../../src/engine/torch.ts';
 
@@ -45,7 +45,7 @@ describe.skipIf(!isBuilt())('a group of engines (needs the addon: npm run build:
            engine.group.allReduceMean([x]);
            console.log(JSON.stringify([Array.from(x.dataSync()), engine.describe().worldSize, engine.threads, engine.group.rank]));
            await engine.group.close();`,
-          {cwd: process.cwd(), options: ['--import', 'tsx'], env: {TFJS_TORCH_THREADS: ''}},
+          {cwd: process.cwd(), options: ['--import', 'tsx'], env: {...onCpu, TFJS_TORCH_THREADS: ''}},
         ),
       ),
     );

@@ -5,7 +5,7 @@ import {existsSync, readFileSync} from 'node:fs';
 import path from 'node:path';
 import {text as textOf} from 'node:stream/consumers';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {afterAll, beforeAll, describe, expect, test} from 'vitest';
+import {afterAll, beforeAll, describe, expect, test, vi} from 'vitest';
 import {loadLatest} from '../../checkpoints/index.ts';
 import {engineTable} from '../../src/engine/index.ts';
 import {freePort} from '../../trainers/ranks/launch.ts';
@@ -49,12 +49,17 @@ describe.skipIf(!torch?.available)('two ranks on the torch engine', () => {
   const weightsOf = async (name: string) => (await loadLatest(path.join(root, name, 'checkpoints')))!.state;
 
   beforeAll(async () => {
+    // Two ranks cannot share a GPU.
+    vi.stubEnv('TFJS_TORCH_DEVICE', 'cpu');
     data = await microData();
     root = path.join(data.folder, 'runs');
     train(configOf('autoencoder', 'autoencoder'));
     train(configOf('image', 'image'));
   }, 3 * MINUTES);
-  afterAll(() => data?.remove());
+  afterAll(() => {
+    vi.unstubAllEnvs();
+    data?.remove();
+  });
 
   test.each(['temporal', 'decoder'] as const)(
     '%s: the numbers of one process with two micro-batches a step',

@@ -173,6 +173,19 @@ describe.skipIf(!isBuilt())('a group of processes (needs the addon: npm run buil
     }
   });
 
+  test('a group of one, on the device of this machine', async () => {
+    const [rank] = await runRanks(
+      1,
+      `const group = await torch.openGroup(place);
+       const x = tf.variable(tf.tensor1d([1, 2, 3]));
+       group.allReduceMean([x]);
+       group.broadcast([x]);
+       say([Array.from(x.dataSync()), await group.allGatherText('alone')]);
+       await group.close();`,
+    );
+    expect(rank).toMatchObject({code: 0, said: [[[1, 2, 3], ['alone']]]});
+  });
+
   test('a store that another process serves, attempt after attempt', async () => {
     const ranks = await runRanks(
       2,

@@ -46,6 +46,9 @@ export async function run(
   return {code, said, errors: texts.stderr, seconds: (performance.now() - started) / 1000};
 }
 
+/** Two ranks cannot share a GPU, and most machines have one at the most. */
+export const onCpu = {TFJS_TORCH_DEVICE: 'cpu'};
+
 /**
  * `program` is what follows imports in a module, with `tf`, `torch`, `rank`, `place` for openGroup, `say(value)` and `bytes(tensor)`, a
  * hash of a tensor's bytes. One program for all ranks, or one for each.
@@ -64,5 +67,7 @@ export async function runRanks(worldSize: number, program: string | string[]): P
     const bytes = x => createHash('sha256').update(x.dataSync()).digest('hex');
     ${typeof program === 'string' ? program : program[rank]}`;
   const cwd = fileURLToPath(new URL('..', import.meta.url));
-  return Promise.all(Array.from({length: worldSize}, (_, rank) => run(sourceOf(rank), {cwd})));
+  return Promise.all(
+    Array.from({length: worldSize}, (_, rank) => run(sourceOf(rank), {cwd, env: worldSize > 1 ? onCpu : {}})),
+  );
 }
