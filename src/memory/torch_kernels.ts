@@ -37,6 +37,7 @@ const layerNormGrads = (inputs: Inputs, {parameters}: Attrs, x: number): Inferre
 
 /** Output shapes by the contracts in src/ops/kernel_contracts.ts; inputs by position. */
 export const fusedGradients = {
+  FusedGroupNormApply: inputs => [like(inputs[1])],
   FusedGroupNormGrad: (inputs, attrs) => groupNormGrads(inputs, attrs, 2),
   FusedGroupNormGradOnto: (inputs, attrs) => groupNormGrads(inputs, attrs, 3),
   FusedLayerNormGrad: (inputs, attrs) => layerNormGrads(inputs, attrs, 2),

@@ -31,12 +31,34 @@ export interface FusedOp<A extends object> extends Definition<A> {
   saveInputs: 'all' | readonly number[];
   /** Which outputs the gradient reads. */
   saveOutputs: readonly boolean[];
-  /** The first output costs little to compute again from the inputs, all of which are saved. */
-  cheap?: boolean;
+  /**
+   * The first output costs little to compute again from the inputs, all of which are saved: by the kernel itself (true), or where the
+   * backend has it by this one, of the saved outputs and the inputs in this order.
+   */
+  cheap?: true | FusedKernelName;
 }
 
-/** Kernels of operations that are `cheap`. */
-export const cheapKernels = new Set<string>();
+const cheapKernels = new Map<string, true | FusedKernelName>();
+
+/** Whether the kernel's operation is `cheap`. */
+export function isCheap(kernel: string): kernel is FusedKernelName {
+  return cheapKernels.has(kernel);
+}
+
+/** The first output of a cheap kernel, the same bytes as before, from what was saved of it. */
+export function computedAgain<K extends FusedKernelName>(
+  kernel: K,
+  {inputs, outputs}: {inputs: Tensors; outputs: Tensors},
+  attrs: KernelContracts[K]['attrs'],
+): tf.Tensor {
+  const by = cheapKernels.get(kernel);
+  const [first, ...others] =
+    by !== undefined && by !== true && hasKernel(by)
+      ? runFused(by, [...outputs, ...inputs], attrs)
+      : runFused(kernel, inputs, attrs);
+  tf.dispose(others);
+  return first!;
+}
 
 /** Whether the current backend has this fused kernel. */
 export function hasKernel(name: FusedKernelName): boolean {
@@ -59,7 +81,7 @@ export function runFused<K extends FusedKernelName>(
  */
 export function fusedOp<A extends object>(op: FusedOp<A>): (inputs: Tensors, attrs: A) => tf.Tensor {
   const outputCount = op.saveOutputs.filter(Boolean).length;
-  if (op.cheap) cheapKernels.add(op.kernel);
+  if (op.cheap) cheapKernels.set(op.kernel, op.cheap);
   const backward = (dy: tf.Tensor, saved: Tensors, attrs: A) => {
     const savedInputs = saved.slice(0, saved.length - outputCount);
     const positions = op.saveInputs === 'all' ? savedInputs.map((_, i) => i) : op.saveInputs;

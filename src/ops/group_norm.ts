@@ -1,5 +1,5 @@
 // Group normalisation (Wu and He 2018) over channels-last images and videos, with the modulation and the silu that follow it
-// in a residual block. Kernels FusedGroupNorm and FusedGroupNormGrad.
+// in a residual block. Kernels FusedGroupNorm, FusedGroupNormApply and FusedGroupNormGrad.
 import * as tf from '../tf.ts';
 import {columnSum, sampleSum} from './column_sum.ts';
 import {fusedOp, hasKernel, type InputGradients, runFused, together} from './fused.ts';
@@ -38,7 +38,7 @@ const run = fusedOp<GroupNormAttrs>({
   kernel: 'FusedGroupNorm',
   saveInputs: 'all',
   saveOutputs: [false, true],
-  cheap: true,
+  cheap: 'FusedGroupNormApply',
   plain(inputs, {groups, epsilon, silu}) {
     const x = inputs[0]!;
     const grouped = tf.reshape(x, groupedShape(x, groups));

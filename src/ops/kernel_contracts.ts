@@ -58,6 +58,12 @@ export interface KernelContracts {
     attrs: GroupNormAttrs;
     outputs: [y: T, stats: T];
   };
+  /** FusedGroupNorm's y once more from its stats: the same bytes, with one pass over x less. Optional: it has no gradient. */
+  FusedGroupNormApply: {
+    inputs: [stats: T, x: T, gamma: T, beta: T, scale?: T, shift?: T];
+    attrs: GroupNormAttrs;
+    outputs: [y: T];
+  };
   /**
    * dgamma, dbeta [C] and, where scale and shift were given, dscale, dshift [N, C].
    * With `parameters` false (frozen gamma and beta) dgamma and dbeta are left out: [dx] or [dx, dscale, dshift].
@@ -188,6 +194,7 @@ export type FusedKernelName = keyof KernelContracts;
 /** Every fused kernel's name, for lists of what a backend has. */
 export const fusedKernels = {
   FusedGroupNorm: true,
+  FusedGroupNormApply: true,
   FusedGroupNormGrad: true,
   FusedGroupNormGradOnto: true,
   FusedLayerNorm: true,

@@ -19,7 +19,7 @@ const run = fusedOp<{epsilon: number}>({
   kernel: 'FusedLayerNorm',
   saveInputs: [0, 1, 2],
   saveOutputs: [false, true],
-  cheap: true,
+  cheap: true, // with its statistics: they cost no second read of x from memory
   plain([x, gamma, beta], {epsilon}) {
     const rows = tf.reshape(x!, [-1, x!.shape[x!.rank - 1]!]);
     const mean = tf.mean(rows, 1, true);

@@ -2,12 +2,13 @@
 // mixes, which read little more than they write and whose inputs are held anyway (Chen et al. 2016, "Training Deep Nets with
 // Sublinear Memory Cost": drop the results of cheap operations). checkpointing.ts of src/layers does so for whole blocks.
 import type * as tf from '../tf.ts';
-import {cheapKernels, runFused} from './fused.ts';
+import {computedAgain, isCheap} from './fused.ts';
 import type {FusedKernelName, KernelContracts} from './kernel_contracts.ts';
 import type {EngineInternals, TapeNode} from './tfjs_internals.ts';
 
 interface Origin {
   readonly node: TapeNode;
+  readonly kernel: FusedKernelName;
   readonly attrs: KernelContracts[FusedKernelName]['attrs'];
   /** While nodes that read it are differentiated. */
   value?: tf.Tensor;
@@ -44,17 +45,16 @@ export function recomputation(
       saved.dispose();
     }
   };
-  const again = ({node, attrs}: Origin): tf.Tensor => {
+  const again = ({node, kernel, attrs}: Origin): tf.Tensor => {
     restore(node);
-    const inputs = node.saved.slice(0, Object.keys(node.inputs).length);
-    const [first, ...others] = runFused(node.kernelName as FusedKernelName, inputs, attrs);
-    for (const other of others) other.dispose();
-    return first!;
+    const count = Object.keys(node.inputs).length;
+    return computedAgain(kernel, {inputs: node.saved.slice(0, count), outputs: node.saved.slice(count)}, attrs);
   };
   return {
     note(node, attrs) {
-      if (!cheapKernels.has(node.kernelName) || node.outputs[0]!.size < least) return;
-      const origin = {node, attrs: attrs as Origin['attrs']};
+      const kernel = node.kernelName;
+      if (!isCheap(kernel) || node.outputs[0]!.size < least) return;
+      const origin = {node, kernel, attrs: attrs as Origin['attrs']};
       byData.set(node.outputs[0]!.dataId, origin);
       byNode.set(node, origin);
     },

@@ -187,6 +187,16 @@ export interface Native extends Unary, Binary, Reduce {
     epsilon: number,
     silu: boolean,
   ): [y: Handle, stats: Handle];
+  groupNormApply(
+    stats: Handle,
+    x: Handle,
+    gamma: Handle,
+    beta: Handle,
+    scale: Maybe,
+    shift: Maybe,
+    groups: number,
+    silu: boolean,
+  ): Handle;
   groupNormGrad(
     dy: Handle,
     stats: Handle,

@@ -77,6 +77,7 @@ import fusedBatchNorm from './kernels/FusedBatchNorm.ts';
 import fusedConv2D from './kernels/FusedConv2D.ts';
 import fusedDepthwiseConv2D from './kernels/FusedDepthwiseConv2D.ts';
 import fusedGroupNorm from './kernels/FusedGroupNorm.ts';
+import fusedGroupNormApply from './kernels/FusedGroupNormApply.ts';
 import fusedGroupNormGrad from './kernels/FusedGroupNormGrad.ts';
 import fusedGroupNormGradOnto from './kernels/FusedGroupNormGradOnto.ts';
 import fusedLayerNorm from './kernels/FusedLayerNorm.ts';
@@ -343,6 +344,7 @@ export const kernels: readonly KernelConfig[] = [
   unsortedSegmentSum,
   zerosLike,
   fusedGroupNorm,
+  fusedGroupNormApply,
   fusedGroupNormGrad,
   fusedGroupNormGradOnto,
   fusedLayerNorm,

@@ -157,6 +157,19 @@ GroupNormWeights ofExample(GroupNormWeights w, int64_t n, int64_t channels) {
   return {w.gamma, w.beta, w.scale ? w.scale + n * channels : nullptr, w.shift ? w.shift + n * channels : nullptr};
 }
 
+// y of an example from its x, stats and weights.
+void applyTo(const Folded& folded, const Chunks& chunks, const GroupNormShape& s, const float* x, const float* stats,
+             const GroupNormWeights& weights, bool silu, float* y) {
+  const int64_t wide = folded.shape.channels;
+  Floats a(wide), b(wide);
+  affine(s, stats, weights, a.data(), b.data());
+  folded.repeat(a);
+  folded.repeat(b);
+  chunks.each([&](int64_t, int64_t row, int64_t rows) {
+    (silu ? scaleRowsSilu : scaleRows)(x + row * wide, rows, wide, a.data(), b.data(), y + row * wide);
+  });
+}
+
 double groupMean(const GroupNormShape& s, const double* sums, int64_t group) {
   const int64_t width = s.channels / s.groups;
   double total = 0;
@@ -175,7 +188,7 @@ void groupNormForward(GroupNormShape s, const float* allX, GroupNormWeights allW
     const float* x = allX + n * example;
     float *y = allY + n * example, *stats = allStats + n * s.groups * 2;
     Doubles sums;
-    Floats mean(wide), a(wide), b(wide);
+    Floats mean(wide);
     chunks.sum(wide, sums, [&](int64_t row, int64_t rows, float* values) { addRows(x + row * wide, rows, wide, values); });
     folded.gather(sums.data());
     for (int64_t group = 0; group < s.groups; group++) {
@@ -190,12 +203,16 @@ void groupNormForward(GroupNormShape s, const float* allX, GroupNormWeights allW
     for (int64_t group = 0; group < s.groups; group++) {
       stats[2 * group + 1] = static_cast<float>(1.0 / std::sqrt(groupMean(s, sums.data(), group) + epsilon));
     }
-    affine(s, stats, ofExample(allWeights, n, s.channels), a.data(), b.data());
-    folded.repeat(a);
-    folded.repeat(b);
-    chunks.each([&](int64_t, int64_t row, int64_t rows) {
-      (silu ? scaleRowsSilu : scaleRows)(x + row * wide, rows, wide, a.data(), b.data(), y + row * wide);
-    });
+    applyTo(folded, chunks, s, x, stats, ofExample(allWeights, n, s.channels), silu, y);
+  });
+}
+
+void groupNormFromStats(GroupNormShape s, const float* x, const float* stats, GroupNormWeights weights, bool silu, float* y) {
+  const Folded folded(s);
+  const Chunks chunks(folded.shape);
+  const int64_t example = s.rows * s.channels;
+  chunks.examples([&](int64_t n) {
+    applyTo(folded, chunks, s, x + n * example, stats + n * s.groups * 2, ofExample(weights, n, s.channels), silu, y + n * example);
   });
 }
 

@@ -16,6 +16,9 @@ struct GroupNormWeights {
 void groupNormForward(GroupNormShape shape, const float* x, GroupNormWeights weights, float epsilon, bool silu, float* y,
                       float* stats);
 
+// The same y from those stats.
+void groupNormFromStats(GroupNormShape shape, const float* x, const float* stats, GroupNormWeights weights, bool silu, float* y);
+
 // The last four may be null: dgamma, dbeta [channels], dscale, dshift [n, channels].
 struct GroupNormGrads {
   float *dx, *dgamma, *dbeta, *dscale, *dshift;

@@ -11,6 +11,9 @@ bool byKernels(const Tensor& x);
 // {y, stats} and {dx, dgamma, dbeta, dscale, dshift} without those not asked for; empty where the shape is not taken.
 Tensors groupNormByKernels(const Tensor& x, const Tensor& gamma, const Tensor& beta, const MaybeTensor& scale,
                            const MaybeTensor& shift, int64_t groups, double epsilon, bool silu);
+// y from those stats; undefined where the shape is not taken.
+Tensor groupNormApplyByKernels(const Tensor& stats, const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                               const MaybeTensor& scale, const MaybeTensor& shift, int64_t groups, bool silu);
 Tensors groupNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma,
                                const Tensor& beta, const MaybeTensor& scale, const MaybeTensor& shift, int64_t groups,
                                bool silu, bool parameters, const MaybeTensor& onto);

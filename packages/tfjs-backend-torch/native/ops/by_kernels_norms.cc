@@ -43,12 +43,10 @@ Norm planNorm(const Tensor& x, int64_t groups, int64_t blocks) {
 
 Tensors groupNormByKernels(const Tensor& x, const Tensor& gamma, const Tensor& beta, const MaybeTensor& scale,
                            const MaybeTensor& shift, int64_t groups, double epsilon, bool silu) {
-  const Norm norm = planNorm(x, groups, blocksForSums), result = planNorm(x, groups, blocksForResult);
+  const Norm norm = planNorm(x, groups, blocksForSums);
   const GroupNormPlan& plan = norm.plan;
   if (norm.vector == 0) return {};
-  const Tensor stats = floatsLike(x, {plan.n, groups, 2}), y = at::empty_like(x);
-  const Tensor partial = floatsLike(x, {plan.n, plan.chunks, groups, 2});
-  const GroupNormInputs in{floats(gamma), floats(beta), floats(scale), floats(shift), floats(stats)};
+  const Tensor stats = floatsLike(x, {plan.n, groups, 2}), partial = floatsLike(x, {plan.n, plan.chunks, groups, 2});
   withType(x, [&](auto element, const char* type) {
     using X = decltype(element);
     withVector(norm.vector, [&](auto width) {
@@ -58,10 +56,26 @@ Tensors groupNormByKernels(const Tensor& x, const Tensor& gamma, const Tensor& b
       launch(x.device(), named("GroupNormStats", {type}),
              GroupNormStats<X>{plan, data<X>(x), data<float>(partial), static_cast<float>(epsilon), data<float>(stats)},
              {plan.n * groups, 32, 32 * 2 * sizeof(double)});
-      launch(x.device(), named("GroupNormApply", {type, v}), GroupNormApply<X, V>{result.plan, in, data<X>(x), silu, data<X>(y)}, result.rows(0));
     });
   });
-  return {y, stats};
+  return {groupNormApplyByKernels(stats, x, gamma, beta, scale, shift, groups, silu), stats};
+}
+
+Tensor groupNormApplyByKernels(const Tensor& stats, const Tensor& x, const Tensor& gamma, const Tensor& beta,
+                               const MaybeTensor& scale, const MaybeTensor& shift, int64_t groups, bool silu) {
+  const Norm norm = planNorm(x, groups, blocksForResult);
+  if (norm.vector == 0) return {};
+  const Tensor y = at::empty_like(x);
+  const GroupNormInputs in{floats(gamma), floats(beta), floats(scale), floats(shift), floats(stats)};
+  withType(x, [&](auto element, const char* type) {
+    using X = decltype(element);
+    withVector(norm.vector, [&](auto width) {
+      constexpr int V = decltype(width)::value;
+      launch(x.device(), named("GroupNormApply", {type, std::to_string(V)}), GroupNormApply<X, V>{norm.plan, in, data<X>(x), silu, data<X>(y)},
+             norm.rows(0));
+    });
+  });
+  return y;
 }
 
 Tensors groupNormGradByKernels(const Tensor& dy, const Tensor& stats, const Tensor& x, const Tensor& gamma,

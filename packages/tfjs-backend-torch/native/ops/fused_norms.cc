@@ -54,6 +54,12 @@ GroupNormOnDevice normalise(const GroupNormShape& s, const Tensor& x, const Tens
   result.after = scale ? at::addcmul(shift->unsqueeze(1), result.before, at::add(*scale, 1).unsqueeze(1)) : result.before;
   return result;
 }
+// By libtorch's calls.
+Tensor applied(const GroupNormShape& s, const Tensor& x, const Tensor& stats, const Tensor& gamma, const Tensor& beta,
+               const MaybeTensor& scale, const MaybeTensor& shift, bool silu) {
+  const Tensor y = normalise(s, x, stats, gamma, beta, scale, shift).after;
+  return (silu ? at::silu(y) : y).view(x.sizes()).to(x.scalar_type());
+}
 Tensors groupNorm(const Tensor& given, const Tensor& gammaGiven, const Tensor& betaGiven, const MaybeTensor& scaleGiven,
                   const MaybeTensor& shiftGiven, int64_t groups, double epsilon, bool silu) {
   const GroupNormShape s = groupNormShape(given, groups);
@@ -72,8 +78,24 @@ Tensors groupNorm(const Tensor& given, const Tensor& gammaGiven, const Tensor& b
   const Tensor grouped = full(given).reshape({s.n, s.rows, groups, s.channels / groups});
   const auto moments = at::var_mean(grouped, at::IntArrayRef({1, 3}), /*unbiased=*/false);
   const Tensor stats = at::stack({std::get<1>(moments), at::rsqrt(at::add(std::get<0>(moments), epsilon))}, -1);
-  const Tensor y = normalise(s, given, stats, gamma, beta, scale, shift).after;
-  return {(silu ? at::silu(y) : y).view(given.sizes()).to(given.scalar_type()), stats};
+  return {applied(s, given, stats, gamma, beta, scale, shift, silu), stats};
+}
+// y of the above once more, from its stats.
+Tensor groupNormApply(const Tensor& stats, const Tensor& given, const Tensor& gammaGiven, const Tensor& betaGiven,
+                      const MaybeTensor& scaleGiven, const MaybeTensor& shiftGiven, int64_t groups, bool silu) {
+  const GroupNormShape s = groupNormShape(given, groups);
+  TORCH_CHECK(stats.numel() == s.n * groups * 2, "stats are [", s.n, ", ", groups, ", 2], not ", stats.sizes());
+  const auto [gamma, beta] = affineOf(gammaGiven, betaGiven, s.channels);
+  const auto [scale, shift] = modulationOf(scaleGiven, shiftGiven, s.n, s.channels);
+  if (!byKernels(given)) {
+    const Tensor x = full(given);
+    Tensor y = at::empty_like(x);
+    const GroupNormWeights weights{data(gamma), data(beta), scale ? data(*scale) : nullptr, shift ? data(*shift) : nullptr};
+    groupNormFromStats(s, data(x), data(stats), weights, silu, out(y));
+    return y.to(given.scalar_type());
+  }
+  const Tensor y = groupNormApplyByKernels(stats, given, gamma, beta, scale, shift, groups, silu);
+  return y.defined() ? y : applied(s, given, stats, gamma, beta, scale, shift, silu);
 }
 // dx, dgamma, dbeta, dscale, dshift; the last two where scale was given, the second and third with `parameters`. What x's gradient
 // is so far, `onto`, is added to dx: by the kernel in its own pass.
@@ -149,6 +171,7 @@ Tensors layerNormGrad(const Tensor& dy, const Tensor& stats, const Tensor& x, co
 void exportFusedNorms(Exports& exports) {
   exports.insert(exports.end(), {
       bind<groupNorm>("groupNorm"),
+      bind<groupNormApply>("groupNormApply"),
       bind<groupNormGrad>("groupNormGrad"),
       bind<layerNorm>("layerNorm"),
       bind<layerNormGrad>("layerNormGrad"),

@@ -8,10 +8,17 @@ export interface GroupNormAttrs {
   silu: boolean;
 }
 
-type Inputs = [x: TensorInfo, gamma: TensorInfo, beta: TensorInfo, scale?: TensorInfo, shift?: TensorInfo];
+export type GroupNormInputs = [
+  x: TensorInfo,
+  gamma: TensorInfo,
+  beta: TensorInfo,
+  scale?: TensorInfo,
+  shift?: TensorInfo,
+];
 
-export default kernel<Inputs, GroupNormAttrs>('FusedGroupNorm', ({inputs, attrs: {groups, epsilon, silu}, backend}) => {
+export default kernel<GroupNormInputs, GroupNormAttrs>('FusedGroupNorm', ({inputs, attrs, backend}) => {
   const [x, gamma, beta, scale, shift] = inputs;
+  const {groups, epsilon, silu} = attrs;
   const [y, stats] = backend.native.groupNorm(
     backend.handle(x),
     backend.handle(gamma),

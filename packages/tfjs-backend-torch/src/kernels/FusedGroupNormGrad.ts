@@ -1,18 +1,10 @@
 // The gradient of FusedGroupNorm: dx, then dgamma and dbeta with `parameters`, then dscale and dshift where given.
 import type {TensorInfo} from '@tensorflow/tfjs-core';
 import type {TorchBackend} from '../torch_backend.ts';
-import type {GroupNormAttrs} from './FusedGroupNorm.ts';
+import type {GroupNormAttrs, GroupNormInputs} from './FusedGroupNorm.ts';
 import {kernel} from './kernel.ts';
 
-export type GroupNormGradInputs = [
-  dy: TensorInfo,
-  stats: TensorInfo,
-  x: TensorInfo,
-  gamma: TensorInfo,
-  beta: TensorInfo,
-  scale?: TensorInfo,
-  shift?: TensorInfo,
-];
+export type GroupNormGradInputs = [dy: TensorInfo, stats: TensorInfo, ...of: GroupNormInputs];
 export type GroupNormGradAttrs = GroupNormAttrs & {parameters: boolean};
 
 /** `onto`: what is added to dx. */
